@@ -1,0 +1,1 @@
+"""From bars to evidence: one folder per stage, pure functions inside, files at the edge."""

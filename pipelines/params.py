@@ -1,0 +1,336 @@
+"""The strict schema of ``params.yaml`` (what an experiment may change) and ``run.yaml`` (which run this is)."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from trading.costs import Costs
+from trading.errors import InstrumentError, ParamsError
+from trading.instrument import Instrument, duration
+
+
+def _valid_duration(text: str) -> str:
+    try:
+        duration(text)
+    except InstrumentError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Duration = Annotated[str, AfterValidator(_valid_duration)]
+Group = Literal["technical", "volume", "calendar", "multi_timeframe"]
+Family = Literal["random_forest", "xgboost", "lstm"]
+Tunable = Literal["random_forest", "xgboost"]
+
+
+class Strict(BaseModel):
+    """Frozen, without defaults, and without tolerance for keys nobody reads."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+T = TypeVar("T", bound=Strict)
+
+
+class ValidateParams(Strict):
+    """What the bars may be guilty of before a run stops."""
+
+    max_quarantined_fraction: Share
+    max_missing_fraction: Share
+    max_jump: Positive
+    min_bars: Count
+
+
+class FeatureParams(Strict):
+    """Groups of features that are computed."""
+
+    groups: Annotated[list[Group], Field(min_length=1)]
+
+
+class LabelParams(Strict):
+    """Horizons that are predicted, as durations."""
+
+    horizons: Annotated[list[Duration], Field(min_length=1)]
+
+
+class CostParams(Strict):
+    """What a trade costs, in basis points of its notional."""
+
+    fee_bps: NonNegative
+    spread_bps: NonNegative
+    slippage_bps: NonNegative
+
+    def costs(self) -> Costs:
+        """As the simulator takes them."""
+        return Costs(self.fee_bps, self.spread_bps, self.slippage_bps)
+
+
+class PositionParams(Strict):
+    """From probability to position."""
+
+    round_trips: NonNegative
+    rebalance_band: Share
+
+
+class RandomForestParams(Strict):
+    """Random forest."""
+
+    n_estimators: Count
+    max_depth: Count
+    min_samples_leaf: Count
+    max_features: Share
+    max_samples: Share
+
+
+class XGBoostParams(Strict):
+    """Gradient-boosted trees."""
+
+    n_estimators: Count
+    max_depth: Count
+    learning_rate: Positive
+    subsample: Share
+    colsample_bytree: Share
+    min_child_weight: NonNegative
+    reg_lambda: NonNegative
+
+
+class LSTMParams(Strict):
+    """Stacked LSTM over a window of bars."""
+
+    window: Annotated[int, Field(ge=2)]
+    units: Annotated[list[Count], Field(min_length=1)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    dense: Count
+    epochs: Count
+    batch_size: Count
+    learning_rate: Positive
+    stride: Count
+
+
+class ModelParams(Strict):
+    """Settings of each family, and the weights of the vote."""
+
+    random_forest: RandomForestParams
+    xgboost: XGBoostParams
+    lstm: LSTMParams
+    voting: Annotated[dict[Family, Positive], Field(min_length=1)]
+
+
+class Range(Strict):
+    """Interval that a hyperparameter is drawn from; whole numbers where both ends are."""
+
+    low: int | float
+    high: int | float
+    log: bool
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.low < self.high:
+            raise ValueError(f"low {self.low} must be below high {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low {self.low} must be above 0 on a log scale")
+        return self
+
+
+class TuneParams(Strict):
+    """Search for hyperparameters, on bars before the first test bar only."""
+
+    splits: Count
+    trials: dict[Tunable, Count]
+    startup_trials: Count
+    search: dict[Tunable, dict[str, Range]]
+
+    @model_validator(mode="after")
+    def _searchable(self) -> Self:
+        if missing := set(self.trials) - set(self.search):
+            raise ValueError(f"trials without a search space: {sorted(missing)}")
+        known: dict[str, set[str]] = {
+            "random_forest": set(RandomForestParams.model_fields),
+            "xgboost": set(XGBoostParams.model_fields),
+        }
+        for family, space in self.search.items():
+            if unknown := set(space) - known[family]:
+                raise ValueError(f"{family} has no parameter {sorted(unknown)}")
+        return self
+
+
+class MonteCarloParams(Strict):
+    """Stationary bootstrap of the strategy's returns."""
+
+    paths: Count
+    confidence: Fraction
+
+
+class BacktestParams(Strict):
+    """Walk-forward with refits, and what it is compared with."""
+
+    first_test_fraction: Fraction
+    refits: Count
+    embargo_bars: Annotated[int, Field(ge=0)]
+    random_paths: Count
+    monte_carlo: MonteCarloParams
+
+
+class AuditParams(Strict):
+    """The look-ahead check."""
+
+    cuts: Count
+
+
+class GateParams(Strict):
+    """What a version must show before the champion's alias moves to it."""
+
+    min_trades: Count
+    min_deflated_sharpe: Share
+    min_skill: float
+    max_drawdown: Share
+    max_onnx_difference: Positive
+    confidence: Fraction
+    non_inferiority_sharpe: NonNegative
+
+
+class Params(Strict):
+    """All of ``params.yaml``."""
+
+    seed: Annotated[int, Field(ge=0)]
+    validate_: Annotated[ValidateParams, Field(alias="validate")]
+    features: FeatureParams
+    labels: LabelParams
+    costs: CostParams
+    positions: PositionParams
+    models: ModelParams
+    tune: TuneParams
+    backtest: BacktestParams
+    audit: AuditParams
+    gate: GateParams
+    profiles: dict[str, dict[str, Any]]
+
+
+class RunIdentity(Strict):
+    """All of ``run.yaml``: the instrument, where its bars come from, and the moment the run stands at."""
+
+    symbol: str
+    timeframe: str
+    source: str
+    as_of: datetime | None
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        try:
+            Instrument.parse(self.symbol, self.timeframe)
+        except InstrumentError as error:
+            raise ValueError(str(error)) from error
+        if self.as_of is not None and self.as_of.tzinfo is None:
+            raise ValueError("as_of must name its offset, as in 2019-09-01T00:00:00+00:00")
+        return self
+
+    @property
+    def instrument(self) -> Instrument:
+        """The instrument."""
+        return Instrument.parse(self.symbol, self.timeframe)
+
+
+def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of ``base`` with those of ``over`` on top; mappings merge, everything else is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = overlay(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def parse_params(raw: Mapping[str, Any], *, profile: str = "quick", where: str = "params.yaml") -> Params:
+    """Params with a profile applied.
+
+    Parameters
+    ----------
+    raw
+        Content of ``params.yaml``.
+    profile
+        ``quick`` takes the file as it stands; any other name is looked up under ``profiles``.
+
+    Raises
+    ------
+    ParamsError
+        For an unknown profile or key, a wrong type, or a value out of range.
+    """
+    profiles = raw.get("profiles") or {}
+    if profile != "quick":
+        if profile not in profiles:
+            raise ParamsError(
+                f"unknown profile {profile!r}",
+                where=where,
+                rule="quick, or a name under profiles",
+                remedy=f"choose one of: {', '.join(['quick', *profiles])}",
+            )
+        raw = overlay(raw, profiles[profile])
+    return _checked(Params, raw, where)
+
+
+def read_params(path: Path, *, profile: str = "quick") -> Params:
+    """Params from a file; see :func:`parse_params`."""
+    return parse_params(_mapping(path), profile=profile, where=str(path))
+
+
+def read_run(path: Path) -> RunIdentity:
+    """Identity of the run from ``run.yaml``.
+
+    Raises
+    ------
+    ParamsError
+        As :func:`parse_params`.
+    """
+    raw = _mapping(path)
+    if isinstance(as_of := raw.get("as_of"), str):
+        try:
+            raw["as_of"] = datetime.fromisoformat(as_of)
+        except ValueError as error:
+            raise ParamsError(
+                f"as_of {as_of!r} is not a time",
+                where=str(path),
+                rule="ISO 8601 with an offset",
+                remedy="write it as '2019-09-01T00:00:00+00:00', in quotes",
+            ) from error
+    run: RunIdentity = _checked(RunIdentity, raw, str(path))
+    return run if run.as_of is None else run.model_copy(update={"as_of": run.as_of.astimezone(UTC)})
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ParamsError(f"{path.name} is missing", where=str(path), remedy="restore it from git") from error
+    except yaml.YAMLError as error:
+        raise ParamsError(
+            f"{path.name} is not YAML: {error}", where=str(path), remedy="mend the line it names"
+        ) from error
+    if not isinstance(raw, dict):
+        raise ParamsError(f"{path.name} holds no keys", where=str(path), remedy="restore it from git")
+    return raw
+
+
+def _checked(schema: type[T], raw: Mapping[str, Any], where: str) -> T:
+    try:
+        return schema.model_validate(raw)
+    except ValidationError as error:
+        problems = []
+        for issue in error.errors():
+            key = ".".join(str(part) for part in issue["loc"]) or "file"
+            shown = "" if issue["type"] in ("extra_forbidden", "missing") else f" (given: {issue['input']!r})"
+            text = "unknown key" if issue["type"] == "extra_forbidden" else issue["msg"]
+            problems.append(f"{key}: {text}{shown}")
+        raise ParamsError(
+            "; ".join(problems),
+            where=where,
+            rule="each key has one type and a range, and no other key is read",
+            remedy="mend the keys named above; docs/params.md lists them all",
+        ) from error

@@ -1,0 +1,61 @@
+"""The environment: addresses, folders and sizes of machines. Experiment values live in ``params.yaml``."""
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Nothing phones home, and no library starts more threads than a worker was given.
+_QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "BENTOML_DO_NOT_TRACK": "True",
+    "GX_ANALYTICS_ENABLED": "false",
+    "DVC_NO_ANALYTICS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+
+
+class Settings(BaseSettings):
+    """Read from variables named ``ENGINE_<FIELD>``."""
+
+    model_config = SettingsConfigDict(env_prefix="ENGINE_", frozen=True, extra="ignore")
+
+    home: Path = Field(ROOT, description="where code, params.yaml and dvc.yaml are")
+    state: Path = Field(ROOT, description="where workspaces/, mlflow/, state/ and reports/ are written")
+    mlflow_tracking_uri: str = Field("", description="empty: a SQLite file under <state>/mlflow")
+    optuna_storage: str = Field("", description="empty: a SQLite file under <state>/state")
+    workers: int = Field(default_factory=lambda: min(os.cpu_count() or 1, 8), ge=1, description="worker processes")
+    host: str = Field("127.0.0.1", description="address that serving listens on")
+    port: int = Field(3000, ge=1, le=65535, description="port that serving listens on")
+
+    @property
+    def tracking_uri(self) -> str:
+        """Address of MLflow's store."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.state / 'mlflow' / 'mlflow.db'}"
+
+    @property
+    def artifact_root(self) -> str:
+        """Where MLflow's artifacts go while its store is a local file."""
+        return (self.state / "mlflow" / "artifacts").as_uri()
+
+    @property
+    def study_storage(self) -> str:
+        """Address of Optuna's store."""
+        return self.optuna_storage or f"sqlite:///{self.state / 'state' / 'optuna.db'}"
+
+
+def quiet_environment() -> None:
+    """Switch telemetry off and pin threads for this process and its children; what the user set stays."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)

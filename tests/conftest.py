@@ -1,0 +1,70 @@
+"""Fixtures that several packages share: tiny but valid params, and real bars."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from pipelines.context import Context
+from pipelines.params import Params, overlay, parse_params
+from pipelines.settings import quiet_environment
+from tests.workspace import ROOT, TINY, make_context, run_stages
+from trading.instrument import Instrument
+
+SAMPLE = ROOT / "data" / "sample" / "bitfinex_BTC-USD_30m.parquet"
+
+quiet_environment()
+
+
+@pytest.fixture(scope="session")
+def raw_params() -> dict[str, Any]:
+    """Content of a tiny ``params.yaml``."""
+    return overlay(yaml.safe_load((ROOT / "params.yaml").read_text()), TINY)
+
+
+@pytest.fixture(scope="session")
+def params(raw_params: dict[str, Any]) -> Params:
+    """Tiny but valid params."""
+    return parse_params(raw_params)
+
+
+@pytest.fixture(scope="session")
+def instrument() -> Instrument:
+    """The instrument of the sample."""
+    return Instrument("BTC/USD", "1h")
+
+
+@pytest.fixture(scope="session")
+def sample_bars() -> pd.DataFrame:
+    """BTC/USD of the sample at one hour, only complete bars."""
+    half_hours = pd.read_parquet(SAMPLE)
+    if "timestamp" in half_hours:
+        half_hours = half_hours.set_index("timestamp")
+    half_hours = half_hours.sort_index()
+    rule = half_hours.resample("1h")
+    bars = rule.agg({"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"})
+    return bars[rule["close"].count() == 2].astype(float)
+
+
+@pytest.fixture
+def bars(sample_bars: pd.DataFrame) -> pd.DataFrame:
+    """The first 1,500 hourly bars."""
+    return sample_bars.iloc[:1500].copy()
+
+
+@pytest.fixture(scope="session")
+def source_file(sample_bars: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """3,000 real hourly bars as a CSV file."""
+    path = tmp_path_factory.mktemp("source") / "BTCUSD_1h.csv"
+    sample_bars.iloc[:3000].to_csv(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished(raw_params: dict[str, Any], source_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Context:
+    """A workspace in which every stage up to the evidence has run on real bars. Read only."""
+    context = make_context(tmp_path_factory.mktemp("finished"), raw_params, source_file)
+    run_stages(context)
+    return context

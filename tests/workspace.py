@@ -1,0 +1,52 @@
+"""Workspaces for tests: the smallest params that go through every branch, and stages run in this process."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipelines.artifacts import Artifacts
+from pipelines.context import Context
+from pipelines.params import read_params, read_run
+from pipelines.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# The smallest run that still goes through every branch: seconds, not minutes.
+TINY: Mapping[str, Any] = {
+    "validate": {"min_bars": 1000},
+    "labels": {"horizons": ["1h", "4h"]},
+    "models": {
+        "random_forest": {"n_estimators": 8, "max_depth": 3},
+        "xgboost": {"n_estimators": 8},
+        "lstm": {"window": 4, "units": [4, 4], "dense": 4, "epochs": 1, "stride": 8},
+    },
+    "tune": {"splits": 2, "trials": {"random_forest": 2, "xgboost": 2}, "startup_trials": 1},
+    "backtest": {"refits": 2, "random_paths": 20, "monte_carlo": {"paths": 200}},
+    "audit": {"cuts": 2},
+}
+
+STAGES = ("ingest", "validate", "features", "labels", "tune", "train", "backtest", "audit", "evidence")
+
+
+def make_context(root: Path, raw: Mapping[str, Any], source: Path) -> Context:
+    """A workspace at ``root`` whose source is a file, as a stage would find it."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "params.yaml").write_text(yaml.safe_dump(dict(raw)))
+    (root / "run.yaml").write_text(
+        yaml.safe_dump({"symbol": "BTC/USD", "timeframe": "1h", "source": str(source), "as_of": None})
+    )
+    return Context(
+        params=read_params(root / "params.yaml"),
+        run=read_run(root / "run.yaml"),
+        files=Artifacts(root),
+        settings=Settings(home=ROOT, state=root),
+    )
+
+
+def run_stages(context: Context, stages: Sequence[str] = STAGES) -> None:
+    """Run stages in this process."""
+    for stage in stages:
+        importlib.import_module(f"pipelines.{stage}.stage").run(context)

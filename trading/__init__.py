@@ -1,0 +1,1 @@
+"""What a market does to an order. No learning, no files, no clocks."""
