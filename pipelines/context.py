@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from pipelines.artifacts import Artifacts
@@ -27,6 +28,11 @@ def silent(done: int, total: int, note: str) -> None:
     """Progress for callers who do not watch."""
 
 
+def utc_now() -> datetime:
+    """The wall clock, in UTC."""
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True)
 class Context:
     """Everything a stage may use besides its own code."""
@@ -37,3 +43,4 @@ class Context:
     settings: Settings
     map: Map = map
     progress: Progress = silent
+    clock: Callable[[], datetime] = utc_now

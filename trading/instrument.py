@@ -8,7 +8,12 @@ import pandas as pd
 from trading.errors import InstrumentError
 
 _TIMEFRAME = re.compile(r"([1-9]\d*)([mhdw])")
-_UNIT = {"m": "min", "h": "h", "d": "D", "w": "W"}
+_UNIT = {
+    "m": pd.Timedelta(minutes=1),
+    "h": pd.Timedelta(hours=1),
+    "d": pd.Timedelta(days=1),
+    "w": pd.Timedelta(weeks=1),
+}
 _SYMBOL = re.compile(r"[A-Z0-9]+/[A-Z0-9]+(:[A-Z0-9]+(-[A-Z0-9-]+)?)?")
 _SLUG = re.compile(r"[A-Z0-9]+-[A-Z0-9]+(_[A-Z0-9]+(-[A-Z0-9-]+)?)?")
 YEAR = pd.Timedelta(days=365)
@@ -30,7 +35,7 @@ def duration(text: str) -> pd.Timedelta:
             remedy="write it as 5m, 30m, 1h, 4h or 1d",
         )
     count, unit = found.groups()
-    return pd.Timedelta(int(count) * 7, "D") if unit == "w" else pd.Timedelta(int(count), _UNIT[unit])
+    return int(count) * _UNIT[unit]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,124 @@
+"""The bar contract: what a frame of bars looks like, when a bar is known, and how bars become longer bars."""
+
+import numpy as np
+import pandas as pd
+
+from trading.errors import BarError
+from trading.instrument import duration
+
+COLUMNS = ["open", "high", "low", "close", "volume"]
+
+# A Monday at midnight, so that weeks start where exchanges start them; days and shorter bars start at the same
+# stamps as if they were counted from 1970-01-01.
+_ORIGIN = pd.Timestamp("1970-01-05", tz="UTC")
+
+
+def known_at(index: pd.DatetimeIndex, timeframe: str) -> pd.DatetimeIndex:
+    """Clock time at which each bar is known: its close.
+
+    Parameters
+    ----------
+    index
+        Open stamps of the bars.
+    timeframe
+        Bar length such as ``1h``.
+
+    Returns
+    -------
+    DatetimeIndex
+        ``index`` moved by one bar; same length and order.
+    """
+    return index + duration(timeframe)
+
+
+def infer_timeframe(index: pd.DatetimeIndex) -> pd.Timedelta:
+    """Bar length as the most frequent distance between neighbouring stamps; the shortest of equally frequent ones.
+
+    Parameters
+    ----------
+    index
+        Stamps in time order. Repeated stamps are ignored.
+
+    Raises
+    ------
+    BarError
+        If fewer than two different stamps are there.
+    """
+    spacing = np.diff(index.as_unit("ns").asi8)
+    spacing = spacing[spacing > 0]
+    if not len(spacing):
+        raise BarError(
+            f"cannot tell the timeframe of {len(index)} bar(s)",
+            rule="two bars with different stamps, in time order",
+            remedy="give a longer file",
+        )
+    lengths, counts = np.unique(spacing, return_counts=True)
+    return pd.Timedelta(int(lengths[counts.argmax()]), "ns")
+
+
+def resample(bars: pd.DataFrame, source: pd.Timedelta, target: pd.Timedelta) -> tuple[pd.DataFrame, int]:
+    """Build longer bars, only where every shorter one is present.
+
+    Longer bars start at whole multiples of their length, counted from midnight UTC (weeks from Monday). An unusable
+    price does not vanish in the aggregation: a NaN makes the longer bar's value NaN.
+
+    Parameters
+    ----------
+    bars
+        Bars of length ``source``, index strictly increasing and on the grid of ``source``.
+    source, target
+        Present and wanted bar length. Equal lengths return the bars as they are.
+
+    Returns
+    -------
+    tuple of DataFrame and int
+        Bars of length ``target`` (columns :data:`COLUMNS`, index ``timestamp``), each known at its own close, and the
+        number of target bars left out because a source bar is missing (the unfinished last one included). Stretches
+        without any bar are not counted.
+
+    Raises
+    ------
+    BarError
+        If ``target`` is not a multiple of ``source``, or the index is not in order or off the grid.
+    """
+    if source <= pd.Timedelta(0) or target < source or target % source != pd.Timedelta(0):
+        raise BarError(
+            f"bars of {source} cannot become bars of {target}",
+            rule="the target timeframe is a whole multiple of the file's",
+            remedy="ask for a coarser timeframe or give a file with finer bars",
+        )
+    index = pd.DatetimeIndex(bars.index)
+    if not (index.is_monotonic_increasing and index.is_unique):
+        raise BarError("bars out of order", rule="stamps increase strictly", remedy="sort and deduplicate the bars")
+    values = {name: bars[name].to_numpy(dtype=np.float64) for name in COLUMNS}
+    if target == source or not len(index):
+        return pd.DataFrame(values, index=index.rename("timestamp")), 0
+
+    since = (index - _ORIGIN).as_unit("ns").asi8
+    off_grid = since % source.as_unit("ns").value != 0
+    if off_grid.any():
+        raise BarError(
+            f"{off_grid.sum()} bar(s) off the {source} grid",
+            where=f"first at {index[int(off_grid.argmax())]}",
+            rule="a bar opens at a whole multiple of its length",
+            remedy="correct the stamps, or name the timeframe that the file really has",
+        )
+    # One group per target bar. Groups are contiguous because the index is in order; reduceat keeps NaN, unlike a
+    # groupby aggregation.
+    bucket = since // target.as_unit("ns").value
+    starts = np.flatnonzero(np.diff(bucket, prepend=bucket[0] - 1))
+    ends = np.append(starts[1:], len(bucket))
+    complete = ends - starts == target // source
+    frame = pd.DataFrame(
+        {
+            "open": values["open"][starts],
+            "high": np.maximum.reduceat(values["high"], starts),
+            "low": np.minimum.reduceat(values["low"], starts),
+            "close": values["close"][ends - 1],
+            "volume": np.add.reduceat(values["volume"], starts),
+        },
+        index=(_ORIGIN + pd.to_timedelta(bucket[starts] * target.as_unit("ns").value, unit="ns"))
+        .as_unit(index.unit)
+        .rename("timestamp"),
+    )
+    return frame[complete], int((~complete).sum())
