@@ -1,0 +1,34 @@
+"""Validated bars to labels, one file per horizon."""
+
+from pipelines.context import Context
+from pipelines.labels.direction import direction_labels
+from pipelines.schemas import bar_schema, checked, label_schema
+from trading.errors import TooFewBarsError
+
+BARS = "data/validated/bars.parquet"
+
+
+def run(context: Context) -> None:
+    """Write ``data/labels/<horizon>.parquet`` for every horizon of the params.
+
+    Raises
+    ------
+    TooFewBarsError
+        If no bar has the longest horizon after it.
+    """
+    instrument = context.run.instrument
+    horizons = context.params.labels.horizons
+    bars = checked(context.files.read_frame(BARS), bar_schema(), BARS)
+    needed = max(instrument.bars_in(horizon) for horizon in horizons) + 2
+    if len(bars) < needed:
+        raise TooFewBarsError(
+            f"{len(bars)} bars are too few for labels over {', '.join(horizons)}",
+            where=BARS,
+            rule=f"at least {needed} bars: one to decide on, one to fill at, and the longest horizon",
+            remedy="give a longer history, or remove the longest horizon from params.yaml",
+        )
+    for done, horizon in enumerate(horizons, start=1):
+        name = f"data/labels/{horizon}.parquet"
+        labels = direction_labels(bars, instrument, horizon)
+        context.files.write_frame(name, checked(labels, label_schema(), name))
+        context.progress(done, len(horizons), f"labels over {horizon}")
