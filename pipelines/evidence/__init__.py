@@ -1,0 +1,1 @@
+"""Everything the gate needs to know about a recipe, in one table of evidence."""

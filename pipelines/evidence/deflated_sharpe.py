@@ -1,0 +1,76 @@
+"""How sure one may be of a Sharpe ratio that is the best of many that were tried.
+
+Bailey, D. H. and López de Prado, M. (2014), "The Deflated Sharpe Ratio: Correcting for Selection Bias, Backtest
+Overfitting, and Non-Normality", Journal of Portfolio Management 40(5). Every Sharpe ratio here is per period: an annual
+one divided by the square root of the periods in a year (and its variance divided by the periods in a year).
+"""
+
+import math
+from statistics import NormalDist
+
+_NORMAL = NormalDist()
+_EULER_MASCHERONI = 0.57721566490153286061
+
+
+def probabilistic_sharpe(sharpe: float, benchmark: float, n: int, skew: float, kurtosis: float) -> float:
+    """Probability that the true Sharpe ratio exceeds ``benchmark`` (equation 2 with its benchmark in place of 0).
+
+    Parameters
+    ----------
+    sharpe, benchmark
+        Estimated Sharpe ratio and the one to beat, per period.
+    n
+        Number of returns behind the estimate.
+    skew, kurtosis
+        Of these returns; the kurtosis of a normal distribution is 3.
+
+    Returns
+    -------
+    float
+        Between 0 and 1; nan if the estimate is nan (returns without variance have no Sharpe ratio).
+
+    Raises
+    ------
+    ValueError
+        With fewer than two returns, or moments that no distribution has.
+    """
+    if n < 2:
+        raise ValueError(f"{n=}: a Sharpe ratio needs at least two returns")
+    if math.isnan(sharpe):
+        return math.nan
+    spread = 1.0 - skew * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2
+    if not spread > 0.0:
+        raise ValueError(f"{skew=}, {kurtosis=}: no distribution has them; kurtosis exceeds 1 + skew**2")
+    return _NORMAL.cdf((sharpe - benchmark) * math.sqrt((n - 1) / spread))
+
+
+def expected_maximum_sharpe(variance: float, trials: int) -> float:
+    """Sharpe ratio that the best of so many trials without any skill is expected to show (equation 1, mean zero).
+
+    Parameters
+    ----------
+    variance
+        Variance of the Sharpe ratios across trials, per period.
+    trials
+        Number of independent trials. One trial is not selected from anything: 0.
+
+    Raises
+    ------
+    ValueError
+        If ``variance`` is negative or NaN, or ``trials`` is below 1.
+    """
+    if not variance >= 0.0 or trials < 1:
+        raise ValueError(f"{variance=}, {trials=}: expected at least 0 and 1")
+    if trials == 1:
+        return 0.0
+    first = _NORMAL.inv_cdf(1.0 - 1.0 / trials)
+    second = _NORMAL.inv_cdf(1.0 - 1.0 / (trials * math.e))
+    return math.sqrt(variance) * ((1.0 - _EULER_MASCHERONI) * first + _EULER_MASCHERONI * second)
+
+
+def deflated_sharpe(sharpe: float, n: int, skew: float, kurtosis: float, trials: int, variance: float) -> float:
+    """Probability that the true Sharpe ratio is above what selection among ``trials`` alone would have shown.
+
+    The probabilistic Sharpe ratio against :func:`expected_maximum_sharpe`; arguments and errors as there.
+    """
+    return probabilistic_sharpe(sharpe, expected_maximum_sharpe(variance, trials), n, skew, kurtosis)
