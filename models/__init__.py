@@ -1,0 +1,1 @@
+"""What learns: one interface for every family, and the graphs and bundles that serving loads."""

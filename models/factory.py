@@ -1,0 +1,95 @@
+"""From a family's name in ``params.yaml`` to a model. Nothing is imported before it is asked for."""
+
+from collections.abc import Callable, Mapping
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+
+from trading.errors import ModelError
+
+if TYPE_CHECKING:
+    from models.base import SignalModel
+    from models.voting import SoftVoting
+
+FAMILIES = ("random_forest", "xgboost", "lstm")
+
+
+def create_model(name: str, settings: Mapping[str, Any], *, seed: int) -> "SignalModel":
+    """An unfitted model.
+
+    Parameters
+    ----------
+    name
+        One of ``FAMILIES``.
+    settings
+        The keywords of its constructor, as ``params.models.<name>`` holds them.
+    seed
+        Of everything random in it.
+
+    Raises
+    ------
+    ModelError
+        For an unknown family, and for settings that are missing or unknown.
+    """
+    family = _family(name)
+    known = set(signature(family).parameters) - {"seed"}
+    for problem, keys in (("unknown", set(settings) - known), ("missing", known - set(settings))):
+        if keys:
+            raise ModelError(
+                f"{problem} setting {sorted(keys)[0]!r} of {name}",
+                where=f"params.models.{name}",
+                rule=f"exactly these: {', '.join(sorted(known))}",
+                remedy="mend the settings of this family",
+            )
+    return family(**settings, seed=seed)
+
+
+def create_vote(models: Mapping[str, Mapping[str, Any]], weights: Mapping[str, float], *, seed: int) -> "SoftVoting":
+    """An unfitted vote.
+
+    Parameters
+    ----------
+    models
+        Settings by family; families without a weight are left out.
+    weights
+        Weight by family: the members, in the order of ``FAMILIES``, so that the order of a file does not matter.
+    seed
+        Of every member.
+
+    Raises
+    ------
+    ModelError
+        As :func:`create_model`, and for a member without settings.
+    """
+    from models.voting import SoftVoting
+
+    for name in weights:
+        _family(name)
+        if name not in models:
+            raise ModelError(
+                f"no settings for {name}", where="params.models", rule="a member has settings", remedy="add them"
+            )
+    members = [name for name in FAMILIES if name in weights]
+    return SoftVoting(
+        models=[create_model(name, models[name], seed=seed) for name in members],
+        weights=[weights[name] for name in members],
+    )
+
+
+def _family(name: str) -> "Callable[..., SignalModel]":
+    match name:
+        case "random_forest":
+            from models.random_forest import RandomForest
+
+            return RandomForest
+        case "xgboost":
+            from models.gradient_boosting import XGBoost
+
+            return XGBoost
+        case "lstm":
+            from models.lstm import LSTM
+
+            return LSTM
+        case _:
+            raise ModelError(
+                f"unknown model {name!r}", rule=f"one of {', '.join(FAMILIES)}", remedy="choose one of them"
+            )

@@ -1,0 +1,72 @@
+"""Stacked long short-term memory network (Hochreiter and Schmidhuber 1997)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from models.sequence import SequenceModel
+
+
+class LSTM(SequenceModel):
+    """LSTM layers with dropout after each, a dense layer, and a sigmoid.
+
+    Parameters
+    ----------
+    window
+        Consecutive bars that a prediction looks at.
+    units
+        Width of each LSTM layer, from the input upwards.
+    dropout
+        Fraction of each layer's outputs that is dropped while training.
+    dense
+        Width of the dense layer below the output.
+    epochs
+        Passes over the training windows.
+    batch_size
+        Windows in a batch, at most.
+    learning_rate
+        Of Adam.
+    stride
+        Train on every ``stride``-th labelled row: neighbouring windows share all but one bar.
+    seed
+        Of initial weights, dropout and the order of the batches.
+    """
+
+    name = "lstm"
+
+    def __init__(
+        self,
+        *,
+        window: int,
+        units: list[int],
+        dropout: float,
+        dense: int,
+        epochs: int,
+        batch_size: int,
+        learning_rate: float,
+        stride: int,
+        seed: int,
+    ) -> None:
+        self.window = window
+        self.units = units
+        self.dropout = dropout
+        self.dense = dense
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.stride = stride
+        self.seed = seed
+
+    def _body(self, inputs: Any, seeds: Iterator[int]) -> Any:
+        from keras import initializers, layers
+
+        hidden = inputs
+        for depth, units in enumerate(self.units, start=1):
+            hidden = layers.LSTM(
+                units,
+                return_sequences=depth < len(self.units),
+                kernel_initializer=initializers.GlorotUniform(seed=next(seeds)),
+                recurrent_initializer=initializers.Orthogonal(seed=next(seeds)),
+            )(hidden)
+            hidden = layers.Dropout(self.dropout, seed=next(seeds))(hidden)
+        kernel = initializers.GlorotUniform(seed=next(seeds))
+        return layers.Dense(self.dense, activation="relu", kernel_initializer=kernel)(hidden)

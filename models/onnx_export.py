@@ -1,0 +1,255 @@
+"""Fitted models as ONNX graphs with one interface, and with bytes that depend on nothing but the model.
+
+Converters name nodes by counters of the process, sign their work and differ in inputs and outputs. Each graph is
+therefore rebuilt: from ``input`` to ``prob_up`` only, with nodes and weights in the order in which the output needs
+them, and named by that order.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from models.onnx_session import INPUT, OUTPUT, OnnxSession
+from models.windows import as_float32
+from trading.errors import ModelError
+
+if TYPE_CHECKING:
+    import onnx
+
+    from models.base import SignalModel
+
+# One operator set for all families, so that their graphs can be merged. onnxmltools knows trees up to 15; the operators
+# it writes are the same in 17, which the checker and the comparison with the model confirm.
+_OPSETS = {"": 17, "ai.onnx.ml": 3}
+_XGBOOST_OPSET = 15
+_IR_VERSION = 8
+
+
+def parity(model: "SignalModel", graph: "onnx.ModelProto", X: pd.DataFrame) -> float:
+    """Largest difference between a model and its graph, as ONNX Runtime runs it.
+
+    Parameters
+    ----------
+    model
+        The fitted model.
+    graph
+        What it was exported to.
+    X
+        Feature frame in time order.
+
+    Returns
+    -------
+    float
+        Largest absolute difference of the probability of a rise; infinite if they disagree on which rows have one.
+
+    Raises
+    ------
+    ModelError
+        If no row has a probability, because then nothing was compared.
+    """
+    ours = model.predict_proba(X)[1].to_numpy()
+    theirs = OnnxSession(graph.SerializeToString()).predict(as_float32(X))
+    if np.isnan(ours).all():
+        raise ModelError(
+            f"no row of {len(X)} can be compared", rule=f"a complete window of {model.window}", remedy="give more rows"
+        )
+    if (np.isnan(ours) != np.isnan(theirs)).any():
+        return float("inf")
+    return float(np.abs(ours - theirs)[~np.isnan(ours)].max())
+
+
+def forest_graph(forest: Any, *, features: int) -> "onnx.ModelProto":
+    """Graph of a fitted scikit-learn forest with two classes."""
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType
+
+    converted = to_onnx(
+        forest,
+        initial_types=[(INPUT, FloatTensorType([None, features]))],
+        options={"zipmap": False},
+        target_opset=_OPSETS,
+    )
+    return _canonical(_rising_column(converted), window=None, features=features)
+
+
+def xgboost_graph(booster: Any, *, features: int) -> "onnx.ModelProto":
+    """Graph of a fitted ``XGBClassifier`` with two classes."""
+    from onnxmltools import convert_xgboost
+    from onnxmltools.convert.common.data_types import FloatTensorType
+
+    converted = convert_xgboost(
+        booster, initial_types=[(INPUT, FloatTensorType([None, features]))], target_opset=_XGBOOST_OPSET
+    )
+    return _canonical(_rising_column(converted), window=None, features=features)
+
+
+def keras_graph(network: Any, *, window: int, features: int) -> "onnx.ModelProto":
+    """Graph of a Keras network from (N, window, features) to a probability (N, 1)."""
+    import logging
+
+    import tensorflow as tf
+    import tf2onnx
+
+    noisy = logging.getLogger("tf2onnx")
+    level = noisy.level
+    noisy.setLevel(logging.ERROR)
+    try:
+        converted, _ = tf2onnx.convert.from_keras(
+            network,
+            input_signature=[tf.TensorSpec((None, window, features), tf.float32, name=INPUT)],
+            opset=_OPSETS[""],
+        )
+    finally:
+        noisy.setLevel(level)
+    return _canonical(converted, window=window, features=features)
+
+
+def constant_graph(probability: float, *, window: int, features: int) -> "onnx.ModelProto":
+    """Graph that answers the same probability for every row."""
+    from onnx import TensorProto, helper
+
+    shape = None if window == 1 else window
+    nodes = [
+        helper.make_node("Shape", [INPUT], ["rows"], start=0, end=1),
+        helper.make_node("Concat", ["rows", "one"], ["shape"], axis=0),
+        helper.make_node(
+            "ConstantOfShape",
+            ["shape"],
+            [OUTPUT],
+            value=helper.make_tensor("value", TensorProto.FLOAT, [1], [probability]),
+        ),
+    ]
+    weights = [helper.make_tensor("one", TensorProto.INT64, [1], [1])]
+    return _canonical(_model(nodes, weights, window=shape, features=features), window=shape, features=features)
+
+
+def vote_graph(
+    graphs: "Sequence[onnx.ModelProto]", windows: Sequence[int], weights: Sequence[float], *, features: int
+) -> "onnx.ModelProto":
+    """Graph of the weighted mean of graphs with the uniform interface.
+
+    Members with a shorter window than the longest see the newest rows of it.
+    """
+    from onnx import TensorProto, helper
+
+    longest = max(windows)
+    nodes: list[Any] = []
+    tensors: list[Any] = []
+    for position, (graph, window, share) in enumerate(
+        zip(graphs, windows, np.asarray(weights) / np.sum(weights), strict=True)
+    ):
+        source, prefix = INPUT, f"m{position}."
+        if window < longest:
+            source = f"{prefix}tail"
+            start = [longest - 1] if window == 1 else np.arange(longest - window, longest)
+            rank = [] if window == 1 else [window]
+            tensors.append(helper.make_tensor(f"{prefix}rows", TensorProto.INT64, rank, start))
+            nodes.append(helper.make_node("Gather", [INPUT, f"{prefix}rows"], [source], axis=1))
+        names = {INPUT: source}
+        nodes += [_renamed(node, names, prefix) for node in graph.graph.node]
+        for tensor in graph.graph.initializer:
+            copy = _copied(tensor)
+            copy.name = prefix + tensor.name
+            tensors.append(copy)
+        tensors.append(helper.make_tensor(f"{prefix}share", TensorProto.FLOAT, [], [share]))
+        nodes.append(helper.make_node("Mul", [prefix + OUTPUT, f"{prefix}share"], [f"{prefix}part"]))
+    nodes.append(helper.make_node("Sum", [f"m{position}.part" for position in range(len(graphs))], [OUTPUT]))
+    shape = None if longest == 1 else longest
+    return _canonical(_model(nodes, tensors, window=shape, features=features), window=shape, features=features)
+
+
+def _rising_column(model: "onnx.ModelProto") -> "onnx.ModelProto":
+    """Replace a classifier's outputs by the second column of its probabilities."""
+    from onnx import TensorProto, helper
+
+    scores = next(out.name for out in model.graph.output if out.type.tensor_type.elem_type == TensorProto.FLOAT)
+    model.graph.initializer.append(helper.make_tensor("rising", TensorProto.INT64, [1], [1]))
+    model.graph.node.append(helper.make_node("Gather", [scores, "rising"], [OUTPUT], axis=1))
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [None, 1]))
+    return model
+
+
+def _canonical(model: "onnx.ModelProto", *, window: int | None, features: int) -> "onnx.ModelProto":
+    """The part of a graph that its output needs, in an order and with names that follow from its structure alone."""
+    graph = model.graph
+    producers = {name: node for node in graph.node for name in node.output}
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    names = {graph.input[0].name: INPUT}
+    nodes: list[Any] = []
+    tensors: list[Any] = []
+    waiting = [graph.output[0].name]
+    while waiting:
+        name = waiting[-1]
+        if not name or name in names:
+            waiting.pop()
+        elif name in stored:
+            names[name] = f"w{len(tensors)}"
+            tensors.append(_copied(stored[name]))
+            tensors[-1].name = names[name]
+        elif unseen := [source for source in reversed(producers[name].input) if source and source not in names]:
+            waiting.extend(unseen)
+        else:
+            node = producers[name]
+            names.update({output: f"t{len(nodes)}_{port}" for port, output in enumerate(node.output) if output})
+            nodes.append(node)
+    names[graph.output[0].name] = OUTPUT
+    return _model([_renamed(node, names) for node in nodes], tensors, window=window, features=features)
+
+
+def _renamed(node: Any, names: Mapping[str, str], prefix: str = "") -> Any:
+    """A copy of a node with its tensors renamed; its own name, remarks and the order of its attributes are dropped."""
+    from onnx import AttributeProto
+
+    if any(attribute.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS) for attribute in node.attribute):
+        raise ModelError(
+            f"operator {node.op_type} holds a graph of its own",
+            rule="graphs are flat, so that equal models have equal bytes",
+            remedy="use layers that convert to plain operators",
+        )
+    copy = _copied(node)
+    copy.name = copy.doc_string = ""
+    copy.input[:] = [names.get(name, prefix + name) if name else "" for name in node.input]
+    copy.output[:] = [names.get(name, prefix + name) if name else "" for name in node.output]
+    attributes = sorted(node.attribute, key=lambda attribute: str(attribute.name))
+    del copy.attribute[:]
+    copy.attribute.extend(attributes)
+    for attribute in copy.attribute:
+        attribute.doc_string = ""
+        if attribute.type == AttributeProto.TENSOR:
+            attribute.t.name = attribute.t.doc_string = ""
+    return copy
+
+
+def _copied(message: Any) -> Any:
+    copy = type(message)()
+    copy.CopyFrom(message)
+    copy.doc_string = ""
+    return copy
+
+
+def _model(nodes: Sequence[Any], tensors: Sequence[Any], *, window: int | None, features: int) -> "onnx.ModelProto":
+    from onnx import TensorProto, checker, helper
+
+    shape = ["rows", features] if window is None else ["rows", window, features]
+    graph = helper.make_graph(
+        nodes,
+        "model",
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["rows", 1])],
+        initializer=tensors,
+    )
+    used = {node.domain for node in nodes} | {""}
+    unknown = used - set(_OPSETS)
+    if unknown:
+        raise ModelError(f"operators of {sorted(unknown)}", rule="standard operators only", remedy="use other layers")
+    model = helper.make_model(
+        graph,
+        producer_name="",
+        ir_version=_IR_VERSION,
+        opset_imports=[helper.make_opsetid(domain, _OPSETS[domain]) for domain in sorted(used)],
+    )
+    checker.check_model(model)
+    return model

@@ -1,0 +1,163 @@
+"""What every model promises, whichever family it is of. A new family is one more name in the factory."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+
+from models.base import SignalModel
+from models.factory import FAMILIES, create_model, create_vote
+from models.onnx_export import parity
+from trading.errors import ModelError
+
+ROWS, FEATURES = 240, 4
+SETTINGS: dict[str, dict[str, Any]] = {
+    "random_forest": {
+        "n_estimators": 6, "max_depth": 3, "min_samples_leaf": 4, "max_features": 0.9, "max_samples": 0.9,
+    },
+    "xgboost": {
+        "n_estimators": 6, "max_depth": 2, "learning_rate": 0.3, "subsample": 0.9, "colsample_bytree": 0.9,
+        "min_child_weight": 1.0, "reg_lambda": 1.0,
+    },
+    "lstm": {
+        "window": 3, "units": [6], "dropout": 0.1, "dense": 6, "epochs": 12, "batch_size": 32,
+        "learning_rate": 0.05, "stride": 1,
+    },
+}  # fmt: skip
+Make = Callable[[], SignalModel]
+
+
+def _features() -> pd.DataFrame:
+    index = pd.date_range("2021-01-01", periods=ROWS, freq="h", tz="UTC", name="timestamp")
+    values = np.random.default_rng(8).normal(size=(ROWS, FEATURES)) * [1e-3, 1.0, 50.0, 1e4]
+    return pd.DataFrame(values, index=index, columns=["returns", "rsi", "volume", "close"])
+
+
+X = _features()
+Y = ((X["returns"] * 1e3 + X["rsi"]) > 0).astype(float)
+T_END = pd.Series(X.index + pd.Timedelta("2h"), index=X.index)
+
+
+@pytest.fixture(scope="module", params=[*FAMILIES, "vote"])
+def make(request: pytest.FixtureRequest) -> Make:
+    name = request.param
+    if name == "vote":
+        return lambda: create_vote(SETTINGS, {"random_forest": 1.0, "xgboost": 2.0}, seed=4)
+    return lambda: create_model(name, SETTINGS[name], seed=4)
+
+
+@pytest.fixture(scope="module")
+def model(make: Make) -> SignalModel:
+    return make().fit(X, Y, t_end=T_END)
+
+
+def test_probabilities_stand_on_the_index_of_the_features(model: SignalModel) -> None:
+    found = model.predict_proba(X)
+    assert found.index.equals(X.index)
+    assert found.columns.tolist() == model.classes_.tolist() == [0, 1]
+    assert found.iloc[: model.window - 1].isna().all(axis=None)
+    rest = found.iloc[model.window - 1 :]
+    assert ((rest >= 0) & (rest <= 1)).all(axis=None)
+    assert rest.sum(axis=1).to_numpy() == pytest.approx(1)
+    part = X.iloc[100:130]
+    expected = found.iloc[100 + model.window - 1 : 130]
+    pd.testing.assert_frame_equal(model.predict_proba(part).iloc[model.window - 1 :], expected, rtol=1e-5)
+
+
+def test_something_is_learnt(model: SignalModel) -> None:
+    up = model.predict_proba(X)[1].iloc[model.window - 1 :]
+    assert ((up > 0.5) == (Y[up.index] > 0)).mean() > 0.7
+
+
+def test_a_clone_is_unfitted_and_learns_the_same_bits(make: Make, model: SignalModel) -> None:
+    copy = clone(model)
+    assert not hasattr(copy, "classes_")
+    assert repr(copy.get_params(deep=False)) == repr(make().get_params(deep=False))
+    copy.fit(X, Y, t_end=T_END)
+    pd.testing.assert_frame_equal(copy.predict_proba(X), model.predict_proba(X), check_exact=True)
+
+
+def test_the_future_changes_nothing_in_the_past(model: SignalModel) -> None:
+    cut = 150
+    changed = X.copy()
+    changed.iloc[cut:] = changed.iloc[cut:].to_numpy()[::-1] * -3 + 1
+    before, after = model.predict_proba(X), model.predict_proba(changed)
+    pd.testing.assert_frame_equal(after.iloc[:cut], before.iloc[:cut], check_exact=True)
+    assert not after.iloc[cut:].equals(before.iloc[cut:])
+
+
+def test_a_row_with_a_hole_has_no_probability(model: SignalModel) -> None:
+    holed = X.copy()
+    holed.iloc[40, 1], holed.iloc[90, 3] = np.nan, np.inf
+    missing = np.flatnonzero(model.predict_proba(holed)[1].isna()).tolist()
+    w = model.window
+    assert missing == [*range(w - 1), *range(40, 40 + w), *range(90, 90 + w)]
+
+
+def test_rows_without_a_label_are_not_learnt_from(make: Make) -> None:
+    # Labels that contradict the rest: whoever looked at them would answer otherwise.
+    hidden = np.arange(ROWS) % 3 == 0
+    contrary = Y.where(~hidden, 1 - Y)
+    by_label = make().fit(X, contrary.mask(hidden), t_end=T_END).predict_proba(X)
+    agrees = (by_label[1] > 0.5) == (Y > 0)
+    assert agrees[hidden].mean() > 0.7
+
+
+def test_sample_weights_are_honoured(make: Make, model: SignalModel) -> None:
+    weights = pd.Series(np.where(Y > 0, 30.0, 1.0), index=X.index)
+    weighted = make().fit(X, Y, t_end=T_END, sample_weight=weights)
+    assert weighted.predict_proba(X)[1].mean() > model.predict_proba(X)[1].mean() + 0.03
+
+
+def test_a_constant_column_does_no_harm(make: Make) -> None:
+    constant = X.assign(close=39_999.9)
+    model = make().fit(constant, Y, t_end=T_END)
+    up = model.predict_proba(constant)[1].iloc[model.window - 1 :]
+    assert up.notna().all()
+    assert ((up > 0.5) == (Y[up.index] > 0)).mean() > 0.7
+    assert parity(model, model.to_onnx(), constant) <= 1e-5
+
+
+@pytest.mark.parametrize("only", [0.0, 1.0])
+def test_one_class_is_predicted_with_certainty(make: Make, only: float) -> None:
+    model = make().fit(X, Y * 0 + only, t_end=T_END)
+    assert model.classes_.tolist() == [0, 1]
+    found = model.predict_proba(X)[1]
+    assert found.iloc[: model.window - 1].isna().all()
+    assert (found.iloc[model.window - 1 :] == only).all()
+    assert parity(model, model.to_onnx(), X) == 0
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3])
+def test_too_little_data_is_refused(make: Make, rows: int) -> None:
+    with pytest.raises(ModelError, match="too few to fit"):
+        make().fit(X[:rows], Y[:rows], t_end=T_END[:rows])
+    with pytest.raises(ModelError, match="too few to fit"):
+        make().fit(X, Y.where(np.arange(ROWS) < rows), t_end=T_END)
+
+
+def test_a_graph_agrees_with_its_model(model: SignalModel) -> None:
+    generator = np.random.default_rng(2)
+    wild = np.where(generator.random(X.shape) < 0.1, generator.choice([1e6, -1e6, 0.0, 1e-40], X.shape), X)
+    graph = model.to_onnx()
+    assert parity(model, graph, pd.DataFrame(wild, index=X.index, columns=X.columns)) <= 1e-5
+    assert parity(model, graph, X) <= 1e-5
+
+
+def test_other_features_are_refused(model: SignalModel) -> None:
+    with pytest.raises(ModelError, match="feature 0 is 'close' where 'returns' was expected"):
+        model.predict_proba(X[["close", "rsi", "volume", "returns"]])
+    with pytest.raises(ModelError, match="'close' is missing"):
+        model.predict_proba(X.drop(columns="close"))
+    with pytest.raises(ModelError, match="extra feature 'more'"):
+        model.predict_proba(X.assign(more=0.0))
+
+
+def test_an_unfitted_model_answers_nothing(make: Make) -> None:
+    with pytest.raises(ModelError, match="not fitted"):
+        make().predict_proba(X)
+    with pytest.raises(ModelError, match="not fitted"):
+        make().to_onnx()

@@ -1,0 +1,186 @@
+"""Windowing, the training loop and the LSTM, against arithmetic in numpy."""
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import models.sequence
+from models.factory import create_model
+from trading.errors import ModelError
+
+Data = tuple[pd.DataFrame, pd.Series, pd.Series]
+
+
+def sigmoid(x: Any) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm_layer(inputs: Any, kernel: Any, recurrent: Any, bias: Any) -> Any:
+    """Hochreiter and Schmidhuber's cell with forget gates, Keras' gate order i f c o; (steps, k) -> (steps, units)."""
+    units = recurrent.shape[0]
+    hidden, cell, out = np.zeros(units), np.zeros(units), []
+    for row in inputs:
+        i, f, c, o = np.split(row @ kernel + hidden @ recurrent + bias, 4)
+        cell = sigmoid(f) * cell + sigmoid(i) * np.tanh(c)
+        hidden = sigmoid(o) * np.tanh(cell)
+        out.append(hidden)
+    return np.array(out)
+
+
+def test_predictions_are_those_of_the_equations(fitted: dict[str, Any], data: Data) -> None:
+    model, X = fitted["lstm"], data[0].to_numpy()
+    *_, k1, r1, b1, k2, r2, b2, dense, dense_bias, out, out_bias = (
+        weights.astype(float) for weights in model.network_.get_weights() if weights.ndim
+    )
+    scaled = np.clip((X - X[3:].mean(axis=0)) / X[3:].std(axis=0), -models.sequence.CLIP, models.sequence.CLIP)
+    predicted = model.predict_proba(data[0])[1].to_numpy()
+    assert np.isnan(predicted[:3]).all()
+    for end in (3, 57, 399):
+        upper = lstm_layer(lstm_layer(scaled[end - 3 : end + 1], k1, r1, b1), k2, r2, b2)
+        logit = np.maximum(upper[-1] @ dense + dense_bias, 0) @ out + out_bias
+        assert predicted[end] == pytest.approx(sigmoid(logit)[0], abs=1e-6)
+
+
+def test_it_learns_what_only_a_window_shows() -> None:
+    generator = np.random.default_rng(0)
+    index = pd.date_range("2020", periods=1500, freq="h", tz="UTC")
+    X = pd.DataFrame({"a": generator.normal(size=1500) * 1e-4 + 5}, index=index)
+    y = (X["a"].shift(2) > 5).astype(float)
+    settings = {
+        "window": 3, "units": [8], "dropout": 0.0, "dense": 8, "epochs": 8, "batch_size": 64,
+        "learning_rate": 0.02, "stride": 1,
+    }  # fmt: skip
+    model = create_model("lstm", settings, seed=0).fit(X[:1000], y[:1000], t_end=pd.Series(index[:1000], index[:1000]))
+    losses = model.losses_  # type: ignore[attr-defined]
+    assert losses[0] == pytest.approx(np.log(2), abs=0.1)
+    assert losses[-1] < 0.3
+    assert ((model.predict_proba(X[1000:])[1] > 0.5) == y[1000:])[2:].mean() > 0.9
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the training loop is handed, without training."""
+    calls: dict[str, Any] = {}
+
+    def record(network: Any, values: Any, rows: Any, labels: Any, weights: Any, **rest: Any) -> list[float]:
+        calls.update(rest, network=network, values=values, rows=rows, labels=labels, weights=weights)
+        return []
+
+    monkeypatch.setattr(models.sequence, "train", record)
+    return calls
+
+
+def fit(settings: dict[str, Any], data: Data, **over: Any) -> Any:
+    X, y, t_end = data
+    return create_model("lstm", {**settings["lstm"], **over}, seed=3).fit(X, y, t_end=t_end)
+
+
+def test_stride_takes_every_kth_window_and_the_newest(seen: Any, settings: dict[str, Any], data: Data) -> None:
+    fit(settings, data, stride=10)
+    assert seen["rows"].tolist() == list(range(9, 400, 10))
+    np.testing.assert_array_equal(seen["labels"], data[1].to_numpy()[9::10])
+
+
+def test_rows_without_a_label_are_context_of_later_windows(seen: Any, settings: dict[str, Any], data: Data) -> None:
+    X, y, t_end = data
+    unlabelled = y.copy()
+    unlabelled.iloc[100:200] = np.nan
+    fit(settings, (X, unlabelled, t_end))
+    assert seen["rows"].tolist() == [*range(3, 100), *range(200, 400)]
+    assert len(seen["values"]) == len(X)
+
+
+def test_windows_with_a_missing_value_are_left_out(seen: Any, settings: dict[str, Any], data: Data) -> None:
+    X, y, t_end = data
+    holed = X.copy()
+    holed.iloc[50, 2] = np.nan
+    holed.iloc[60, 1] = np.inf
+    fit(settings, (holed, y, t_end))
+    assert sorted(set(range(3, 400)) - set(seen["rows"])) == [50, 51, 52, 53, 60, 61, 62, 63]
+
+
+def test_scale_is_that_of_the_labelled_rows(seen: Any, settings: dict[str, Any], data: Data) -> None:
+    X, y, t_end = data
+    wild = X.copy()
+    wild.iloc[200:] *= 1e5
+    half = y.where(np.arange(400) < 200)
+    model = fit(settings, (wild, half, t_end))
+    scaler = next(layer for layer in model.network_.layers if "normalization" in layer.name)
+    labelled = X.iloc[3:200].astype(np.float32).astype(float)
+    np.testing.assert_allclose(np.ravel(scaler.mean), labelled.mean(), rtol=1e-5)
+    np.testing.assert_allclose(np.ravel(scaler.variance), labelled.var(ddof=0), rtol=1e-5)
+
+
+def test_one_bad_print_moves_a_prediction_no_further_than_an_extreme_one(fitted: dict[str, Any], data: Data) -> None:
+    X = data[0].iloc[:8].copy()
+    bad, extreme = X.copy(), X.copy()
+    bad.iloc[5, 1] = 1e9
+    extreme.iloc[5, 1] = 1e5
+    model = fitted["lstm"]
+    pd.testing.assert_frame_equal(model.predict_proba(bad), model.predict_proba(extreme))
+    assert not model.predict_proba(bad).equals(model.predict_proba(X))
+
+
+def test_rows_that_come_later_change_no_bit(fitted: dict[str, Any], data: Data) -> None:
+    long = pd.concat([data[0]] * 3, ignore_index=True)
+    whole = fitted["lstm"].predict_proba(long)
+    for rows in (700, 513, 4):
+        pd.testing.assert_frame_equal(fitted["lstm"].predict_proba(long[:rows]), whole[:rows], check_exact=True)
+
+
+def test_a_model_survives_the_way_to_another_process(fitted: dict[str, Any], data: Data) -> None:
+    model = fitted["lstm"]
+    travelled = pickle.loads(pickle.dumps(model))
+    pd.testing.assert_frame_equal(travelled.predict_proba(data[0]), model.predict_proba(data[0]), check_exact=True)
+    assert travelled.losses_ == model.losses_
+
+
+def linear_network(window: int) -> Any:
+    import keras
+
+    inputs = keras.Input((window, 1))
+    return keras.Model(inputs, keras.layers.Dense(1, kernel_initializer="zeros")(keras.layers.Flatten()(inputs)))
+
+
+def run(network: Any, rows: Any, labels: Any, weights: Any, **over: Any) -> list[float]:
+    values = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+    chosen = {"window": 2, "epochs": 1, "batch_size": 100, "learning_rate": 1e-9, **over}
+    generator = np.random.default_rng(0)
+    return models.sequence.train(network, values, rows, labels, weights, generator=generator, **chosen)
+
+
+def test_loss_of_an_ignorant_network_is_ln_2_whatever_the_weights_and_batches() -> None:
+    rows = np.arange(1, 20)
+    labels = (rows % 2).astype(float)
+    for batch_size in (4, 19, 100):
+        losses = run(linear_network(2), rows, labels, np.full(19, 7.0), batch_size=batch_size, epochs=2)
+        assert losses == pytest.approx([np.log(2)] * 2, rel=1e-5)
+
+
+def test_weights_count_by_their_ratios() -> None:
+    network = linear_network(2)
+    network.layers[-1].bias.assign([1.0])
+    rows, labels, weights = np.array([3, 9, 12]), np.array([1.0, 0.0, 1.0]), np.array([1.0, 2.0, 5.0])
+    each = -np.where(labels == 1, np.log(sigmoid(1)), np.log(1 - sigmoid(1)))
+    assert run(network, rows, labels, weights) == pytest.approx([np.average(each, weights=weights)], rel=1e-5)
+
+
+def test_a_loss_that_is_no_longer_finite_stops_the_fit() -> None:
+    network = linear_network(2)
+    network.layers[-1].bias.assign([np.inf])
+    with pytest.raises(ModelError, match="diverged in epoch 1"):
+        run(network, np.array([1, 2]), np.array([0.0, 1.0]), np.ones(2))
+
+
+def test_several_threads_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tensorflow as tf
+
+    def started(count: int) -> None:
+        raise RuntimeError(f"{count} after the start")
+
+    monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", started)
+    with pytest.raises(ModelError, match="several threads"):
+        models.sequence.single_thread()
