@@ -1,0 +1,5 @@
+from pipelines.backtest.stage import run
+from pipelines.runner import main
+
+if __name__ == "__main__":
+    main("backtest", run)

@@ -1,0 +1,203 @@
+"""Everything a horizon's walk-forward says: skill, money, comparisons, Monte Carlo, folds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from pipelines.artifacts import content_hash
+from pipelines.backtest.skill import baseline_forecasts, calibration, coverage, hits, skill
+from pipelines.backtest.strategy import Strategy, comparisons, random_sharpes, summary
+from pipelines.backtest.walk_forward import FoldResult
+from pipelines.bootstrap import optimal_block, stationary_bootstrap
+from pipelines.metrics import sharpe, sharpe_standard_error
+from trading.simulator import Simulation
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A horizon's backtest.
+
+    Attributes
+    ----------
+    predictions : DataFrame
+        Walk-forward predictions and the ``position`` decided on each row.
+    curves : DataFrame
+        ``equity``, ``buy_and_hold`` and ``net_return`` of each test bar.
+    fan : DataFrame
+        Quantiles of bootstrapped equity over bars.
+    fills : DataFrame
+        Every fill with its costs.
+    metrics : dict
+        The horizon's part of the evidence.
+    """
+
+    predictions: pd.DataFrame
+    curves: pd.DataFrame
+    fan: pd.DataFrame
+    fills: pd.DataFrame
+    metrics: dict[str, Any]
+
+
+def trade(strategy: Strategy, bars: pd.DataFrame, predictions: pd.DataFrame, member: str = "vote") -> Simulation:
+    """Simulate one member's forecasts."""
+    positions = strategy.positions(predictions[member], predictions["unit_edge"])
+    return strategy.simulate(bars.loc[: predictions.index[-1]], positions)
+
+
+def judge(
+    strategy: Strategy, bars: pd.DataFrame, folds: Sequence[FoldResult], recipe_sha256: str, confidence: float
+) -> Judgement:
+    """Put a horizon's folds together and measure them.
+
+    Parameters
+    ----------
+    strategy
+        How forecasts are traded.
+    bars
+        All validated bars.
+    folds
+        Results of every refit, in order.
+    recipe_sha256
+        Identity of the recipe; with the data it identifies what was tried here.
+    confidence
+        Of every interval.
+    """
+    params, horizon_bars = strategy.params, strategy.instrument.bars_in(strategy.horizon)
+    predictions = pd.concat([fold.predictions for fold in folds])
+    members = ["vote", *params.models.voting]
+    positions = strategy.positions(predictions["vote"], predictions["unit_edge"])
+    window = bars.loc[predictions.index[0] : predictions.index[-1]]
+    traded = strategy.simulate(window, positions)
+    others = comparisons(strategy, bars, positions)
+    seed = int(np.random.default_rng([params.seed, horizon_bars]).integers(2**31))
+    sharpes = random_sharpes(strategy, window, positions, params.backtest.random_paths, seed)
+    measured = skill(predictions, bars, members, horizon_bars, confidence)
+    carlo, fan = _monte_carlo(strategy, traded, seed)
+    return Judgement(
+        predictions=predictions.assign(position=positions),
+        curves=pd.DataFrame(
+            {"equity": traded.equity, "buy_and_hold": others["buy_and_hold"].equity, "net_return": traded.returns}
+        ),
+        fan=fan,
+        fills=traded.fills,
+        metrics=measured
+        | {
+            "horizon_bars": horizon_bars,
+            "folds": [_fold(strategy, fold, traded, bars, measured["best_baseline"], members) for fold in folds],
+            "strategy": dict(summary(traded)) | _sharpe_interval(strategy, traded, confidence),
+            "comparison": {name: dict(summary(other)) for name, other in others.items()}
+            | {"random": _random(sharpes, traded.metrics["sharpe"])},
+            "monte_carlo": carlo,
+            "calibration": calibration(predictions["vote"], predictions["label"]),
+            "importance": _importance(folds),
+            "interval": {"nominal": params.backtest.monte_carlo.confidence, "coverage": coverage(predictions)},
+            "moments": _moments(traded),
+            "recipes": _recipes(strategy, window, predictions, members, recipe_sha256),
+        },
+    )
+
+
+def _sharpe_interval(strategy: Strategy, traded: Simulation, confidence: float) -> dict[str, float]:
+    """Interval of the annual Sharpe ratio from its autocorrelation-robust standard error (Lo 2002)."""
+    error = sharpe_standard_error(traded.returns) * np.sqrt(strategy.instrument.bars_per_year)
+    reach = stats.norm.ppf(0.5 + confidence / 2) * error
+    return {"sharpe_low": traded.metrics["sharpe"] - reach, "sharpe_high": traded.metrics["sharpe"] + reach}
+
+
+def _moments(traded: Simulation) -> dict[str, float]:
+    """Per-bar Sharpe ratio and the moments that deflation needs; a strategy that never traded has a Sharpe of 0."""
+    returns = traded.returns.to_numpy()
+    moving = returns.std() > 0
+    return {
+        "observations": len(returns),
+        "sharpe_per_bar": returns.mean() / returns.std(ddof=1) if moving else 0.0,
+        "skewness": float(stats.skew(returns)) if moving else 0.0,
+        "kurtosis": float(stats.kurtosis(returns, fisher=False)) if moving else 3.0,
+    }
+
+
+def _random(sharpes: np.ndarray, own: float) -> dict[str, float]:
+    finite = sharpes[np.isfinite(sharpes)]
+    if not len(finite) or not np.isfinite(own):
+        nothing = float("nan")
+        return dict.fromkeys(("sharpe_mean", "sharpe_p05", "sharpe_p95", "beaten"), nothing) | {"paths": len(sharpes)}
+    low, high = np.quantile(finite, [0.05, 0.95])
+    return {
+        "paths": len(sharpes),
+        "sharpe_mean": finite.mean(),
+        "sharpe_p05": low,
+        "sharpe_p95": high,
+        "beaten": np.mean(finite < own),
+    }
+
+
+def _monte_carlo(strategy: Strategy, traded: Simulation, seed: int) -> tuple[dict[str, Any], pd.DataFrame]:
+    settings = strategy.params.backtest.monte_carlo
+    returns = traded.returns.to_numpy()
+    block = optimal_block(returns)
+    result = stationary_bootstrap(returns, settings.paths, block, seed, strategy.instrument.bars_per_year)
+    quantiles = {
+        name: dict(zip(("p05", "p50", "p95"), np.quantile(values, [0.05, 0.5, 0.95]), strict=True))
+        for name, values in (
+            ("sharpe", result.sharpe),
+            ("total_return", result.total_return),
+            ("max_drawdown", result.max_drawdown),
+        )
+    }
+    more = {"paths": settings.paths, "block": block, "probability_of_loss": np.mean(result.total_return < 0)}
+    return quantiles | more, result.fan
+
+
+def _importance(folds: Sequence[FoldResult]) -> list[dict[str, Any]]:
+    """Mean and spread over the refits, most important first."""
+    table = pd.DataFrame([fold.importance for fold in folds])
+    ranked = table.mean().sort_values(ascending=False, kind="stable")
+    spread = table.std(ddof=1) if len(table) > 1 else table.std(ddof=0)
+    return [{"feature": name, "mean": ranked[name], "std": spread[name]} for name in ranked.index]
+
+
+def _fold(
+    strategy: Strategy, fold: FoldResult, traded: Simulation, bars: pd.DataFrame, baseline: str, members: Sequence[str]
+) -> dict[str, Any]:
+    block = fold.predictions
+    known = block.dropna(subset=["label", *members])
+    free = baseline_forecasts(known, bars)[baseline]
+    return {
+        "fold": fold.fold,
+        "train_rows": fold.train_rows,
+        "purged_rows": fold.purged_rows,
+        "test_first": block.index[0],
+        "test_last": block.index[-1],
+        "test_rows": len(block),
+        "accuracy": {name: hits(known[name], known["label"]).mean() for name in members},
+        "baseline": hits(free, known["label"]).mean(),
+        "sharpe": sharpe(traded.returns.loc[block.index], strategy.instrument.bars_per_year),
+    }
+
+
+def _recipes(
+    strategy: Strategy, bars: pd.DataFrame, predictions: pd.DataFrame, members: Sequence[str], recipe_sha256: str
+) -> list[dict[str, Any]]:
+    """What was compared on the test bars: the vote and each of its members, as trials for the ledger."""
+    # Another seed is another throw of the dice, and counts.
+    identity = {"recipe": recipe_sha256, "seed": strategy.params.seed, "first": bars.index[0], "last": bars.index[-1]}
+    trials = []
+    for name in members:
+        sim = trade(strategy, bars, predictions, name)
+        known = predictions.dropna(subset=["label", name])
+        trials.append(
+            {
+                "trial_hash": content_hash(identity | {"member": name}),
+                "state": "complete",
+                "params": {"member": name, "recipe": recipe_sha256[:16]},
+                "metrics": {
+                    "accuracy": float(hits(known[name], known["label"]).mean()),
+                    "sharpe_per_bar": float(_moments(sim)["sharpe_per_bar"]),
+                },
+            }
+        )
+    return trials

@@ -1,0 +1,85 @@
+"""From probabilities to positions to money: the one way a forecast is turned into a backtest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipelines.params import Params
+from trading.instrument import Instrument
+from trading.no_trade_band import band_positions
+from trading.simulator import Simulation, simulate
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """What is needed to trade one horizon's forecasts of one instrument."""
+
+    params: Params
+    instrument: Instrument
+    horizon: str
+
+    def positions(self, probability: pd.Series, unit_edge: pd.Series) -> pd.Series:
+        """Target positions, decided at the close of each row and tradable from the next open.
+
+        Parameters
+        ----------
+        probability
+            Probability of a positive return over the horizon; NaN is no forecast.
+        unit_edge
+            Expected return if the forecast were certain, on the same index.
+        """
+        return band_positions(
+            (2 * probability - 1) * unit_edge,
+            self.params.costs.costs().per_side,
+            self.instrument.bars_in(self.horizon),
+            self.params.positions.round_trips,
+        )
+
+    def simulate(self, bars: pd.DataFrame, positions: pd.Series) -> Simulation:
+        """Trade the positions at the run's costs, over the bars from the first position on."""
+        return simulate(
+            bars.loc[positions.index[0] :],
+            positions,
+            self.params.costs.costs(),
+            rebalance_band=self.params.positions.rebalance_band,
+            bars_per_year=self.instrument.bars_per_year,
+        )
+
+
+def comparisons(strategy: Strategy, bars: pd.DataFrame, positions: pd.Series) -> dict[str, Simulation]:
+    """What anyone could have done instead over the same bars at the same costs: hold, or bet against the last bar."""
+    bars = bars.loc[positions.index[0] : positions.index[-1]]
+    held = pd.Series(1.0, index=positions.index)
+    change = (bars["close"] - bars["open"]).reindex(positions.index)
+    last = pd.Series(np.sign(change.to_numpy()), index=positions.index)
+    return {"buy_and_hold": strategy.simulate(bars, held), "reversal": strategy.simulate(bars, -last)}
+
+
+def random_sharpes(strategy: Strategy, bars: pd.DataFrame, positions: pd.Series, paths: int, seed: int) -> np.ndarray:
+    """Sharpe ratios of traders with the same positions at other times.
+
+    Each rotates the strategy's positions by a random number of bars, which keeps its turnover, its exposure and the
+    length of its trades, and takes away its timing (circular-shift test; Masters 2018, "Testing and Tuning Market
+    Trading Systems").
+    """
+    shifts = np.random.default_rng(seed).integers(1, len(positions), size=paths)
+    values = positions.to_numpy()
+    rotated = (pd.Series(np.roll(values, shift), index=positions.index, name="position") for shift in shifts)
+    return np.array([strategy.simulate(bars, position).metrics["sharpe"] for position in rotated])
+
+
+def summary(simulation: Simulation) -> Mapping[str, float]:
+    """Metrics of a simulation, in the order that reports use."""
+    keys = (
+        "sharpe",
+        "total_return",
+        "annual_return",
+        "annual_volatility",
+        "max_drawdown",
+        "trades",
+        "turnover_per_year",
+    )
+    more = ("exposure", "fees", "spread_cost", "break_even_bps")
+    return {key: simulation.metrics[key] for key in (*keys, *more)}

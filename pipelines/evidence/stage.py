@@ -1,0 +1,107 @@
+"""Evidence: everything the gate needs, in one JSON."""
+
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models.bundle import Bundle, load_bundle
+from pipelines.artifacts import content_hash
+from pipelines.context import Context
+from pipelines.evidence.deflated_sharpe import deflated_sharpe, probabilistic_sharpe
+from pipelines.provenance import provenance
+
+LATENCY_CALLS = 200
+
+
+def run(context: Context) -> None:
+    """Read what the stages measured; write ``evidence.json``.
+
+    The deflated Sharpe ratio here counts this run's trials; the gate counts again with every trial in the ledger.
+    """
+    params, files = context.params, context.files
+    validated = files.read_json("data/validated/report.json")
+    spec = files.read_json("data/features/spec.json")
+    bars = files.read_frame("data/validated/bars.parquet")
+    trials = files.read_json("data/tune/trials.json")
+    parity = files.read_json("data/train/parity.json")
+    bundles = {h: load_bundle(files.path(f"data/train/{h}")) for h in params.labels.horizons}
+    horizons: dict[str, Any] = {}
+    for number, horizon in enumerate(params.labels.horizons):
+        context.progress(number, len(bundles), f"evidence of {horizon}")
+        measured = files.read_json(f"data/backtest/{horizon}/metrics.json")
+        tried = [t for family in trials[horizon].values() for t in family] + measured.pop("recipes")
+        recipe = measured.pop("recipe_sha256")
+        horizons[horizon] = (
+            measured
+            | _deflated(measured["moments"], tried)
+            | {
+                "onnx": {
+                    "rows": min(m["rows"] for m in parity[horizon].values()),
+                    "max_difference": max(m["max_difference"] for m in parity[horizon].values()),
+                },
+                "bundle": {"hash": bundles[horizon].hash, "recipe_sha256": recipe},
+            }
+        )
+    first = horizons[params.labels.horizons[0]]["folds"]
+    files.write_json(
+        "data/evidence/evidence.json",
+        {
+            "schema": 1,
+            "instrument": {
+                "symbol": context.run.instrument.symbol,
+                "timeframe": context.run.instrument.timeframe,
+                "slug": context.run.instrument.slug,
+            },
+            "as_of": bars.index[-1] + context.run.instrument.bar,
+            "seed": params.seed,
+            "data": {
+                "rows": len(bars),
+                "first": bars.index[0],
+                "last": bars.index[-1],
+                "sha256": files.sha256("data/validated/bars.parquet"),
+                "quarantined": validated["rows_quarantined"],
+                "incomplete_bars_dropped": validated["incomplete_bars_dropped"],
+                "missing_bars": validated["missing_bars"],
+                "feature_count": len(spec["features"]),
+                "feature_hash": bundles[params.labels.horizons[0]].spec["features"]["hash"],
+            },
+            "test": {"first": first[0]["test_first"], "last": first[-1]["test_last"], "folds": len(first)},
+            "costs": params.costs.model_dump() | {"per_side_bps": params.costs.costs().per_side * 1e4},
+            "confidence": params.gate.confidence,
+            "audit": files.read_json("data/audit/audit.json"),
+            "environment": provenance(context.settings.home)
+            | {"params_sha256": content_hash(params.model_dump(mode="json", exclude={"profiles"}))},
+            "horizons": horizons,
+            "measured": {"latency_ms": _latency(bundles[params.labels.horizons[0]])},
+        },
+    )
+    context.progress(len(bundles), len(bundles), "evidence written")
+
+
+def _deflated(moments: dict[str, Any], tried: list[dict[str, Any]]) -> dict[str, Any]:
+    # A trial that could not be fitted has no Sharpe ratio, and was tried all the same.
+    trials = {trial["trial_hash"]: trial["metrics"] for trial in tried}
+    sharpes = [metrics["sharpe_per_bar"] for metrics in trials.values() if "sharpe_per_bar" in metrics]
+    variance = float(np.var(sharpes, ddof=1)) if len(sharpes) > 1 else 0.0
+    shape = (moments["observations"], moments["skewness"], moments["kurtosis"])
+    return {
+        "trials": {"counted": len(trials), "sharpe_variance": variance},
+        "probabilistic_sharpe": probabilistic_sharpe(moments["sharpe_per_bar"], 0.0, *shape),
+        "deflated_sharpe": deflated_sharpe(moments["sharpe_per_bar"], *shape, len(trials), variance),
+    }
+
+
+def _latency(bundle: Bundle) -> dict[str, float]:
+    """Milliseconds for one row through every graph of a bundle, on this machine."""
+    names, window = bundle.spec["features"]["names"], max(m["window"] for m in bundle.spec["members"])
+    index = pd.date_range("2000-01-01", periods=window, freq="h", tz="UTC", name="timestamp")
+    rows = pd.DataFrame(0.0, index=index, columns=names)
+    spent = []
+    for _ in range(LATENCY_CALLS):
+        begin = time.perf_counter()
+        bundle.predict_members(rows)
+        spent.append((time.perf_counter() - begin) * 1e3)
+    p50, p99 = np.quantile(spent[10:], [0.5, 0.99])
+    return {"p50": float(p50), "p99": float(p99)}

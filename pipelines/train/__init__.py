@@ -1,0 +1,1 @@
+"""Fit the recipe on every known label and write the bundle that is served."""

@@ -1,0 +1,108 @@
+"""Train: the recipe of each horizon on every known label, written as the bundle that is registered and served."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from models.bundle import Member, write_bundle
+from models.return_scale import ReturnScale
+from pipelines.backtest.walk_forward import VOLATILITY
+from pipelines.context import Context
+from pipelines.dataset import Dataset
+from pipelines.features.engine import FeatureEngine
+from pipelines.provenance import provenance
+from pipelines.recipe import family_settings, recipe_hash
+from pipelines.schemas import bar_schema, checked
+from pipelines.train.fit import FittedMember, MemberTask, fit_member
+
+PARITY_ROWS = 10_000
+
+
+def run(context: Context) -> None:
+    """Read features, labels, bars and tuned settings; write one bundle a horizon and the parity of its graphs."""
+    params, files = context.params, context.files
+    features = files.read_frame("data/features/features.parquet")
+    tuned = files.read_json("data/tune/best.json")
+    data = {
+        horizon: Dataset.join(features, files.read_frame(f"data/labels/{horizon}.parquet"))
+        for horizon in params.labels.horizons
+    }
+    settings = {horizon: family_settings(params, tuned[horizon]) for horizon in data}
+    # Sequence models first: they take longest.
+    families = sorted(params.models.voting, key=lambda family: family != "lstm")
+    tasks = [
+        MemberTask(horizon, family, data[horizon], settings[horizon][family], params.seed, PARITY_ROWS)
+        for family in families
+        for horizon in data
+    ]
+    fitted: list[FittedMember] = []
+    context.progress(0, len(tasks), "final fits")
+    for member in context.map(fit_member, tasks):
+        fitted.append(member)
+        context.progress(len(fitted), len(tasks), f"{member.family} {member.horizon}")
+    made = provenance(context.settings.home)
+    for horizon in data:
+        _write(context, horizon, data[horizon], settings[horizon], [m for m in fitted if m.horizon == horizon], made)
+    files.write_json(
+        "data/train/parity.json",
+        {
+            h: {m.family: {"max_difference": m.max_difference, "rows": m.rows} for m in fitted if m.horizon == h}
+            for h in data
+        },
+    )
+
+
+def _write(
+    context: Context,
+    horizon: str,
+    data: Dataset,
+    settings: Mapping[str, Mapping[str, Any]],
+    fitted: list[FittedMember],
+    made: Mapping[str, Any],
+) -> None:
+    params, instrument, files = context.params, context.run.instrument, context.files
+    bars = checked(files.read_frame("data/validated/bars.parquet"), bar_schema(), "data/validated/bars.parquet")
+    ahead = instrument.bars_in(horizon)
+    engine = FeatureEngine(params.features.groups, instrument.timeframe)
+    scale = ReturnScale.fit(data.ret, data.X[VOLATILITY], ahead, params.backtest.monte_carlo.confidence)
+    order = {family: position for position, family in enumerate(params.models.voting)}
+    members = [
+        Member(m.family, m.graph, m.window, params.models.voting[m.family])
+        for m in sorted(fitted, key=lambda m: order[m.family])
+    ]
+    needed = engine.warmup + max(m.window for m in members) + ahead
+    write_bundle(
+        files.path(f"data/train/{horizon}"),
+        members=members,
+        history=bars.iloc[-needed:],
+        spec={
+            "model_name": instrument.model_name(horizon),
+            "symbol": instrument.symbol,
+            "timeframe": instrument.timeframe,
+            "horizon": horizon,
+            "horizon_bars": ahead,
+            "features": {
+                "groups": list(params.features.groups),
+                "names": list(engine.names),
+                "hash": engine.spec_hash,
+                "warmup": engine.warmup,
+            },
+            "return_scale": {"mean_abs": scale.mean_abs, "low": scale.low, "high": scale.high},
+            "costs": params.costs.model_dump(),
+            "positions": {"round_trips": params.positions.round_trips},
+            "data": {
+                "first": bars.index[0].isoformat(),
+                "last": bars.index[-1].isoformat(),
+                "rows": len(bars),
+                "sha256": files.sha256("data/validated/bars.parquet"),
+            },
+            "as_of": (bars.index[-1] + instrument.bar).isoformat(),
+            "commit": made["commit"],
+            "dirty": made["dirty"],
+            "lock_sha256": made["lock_sha256"],
+            "params": params.model_dump(mode="json", by_alias=True, exclude={"profiles"}),
+            "settings": settings,
+            "seed": params.seed,
+            "recipe_sha256": recipe_hash(params, settings, horizon),
+            "max_gap": engine.warmup,
+        },
+    )

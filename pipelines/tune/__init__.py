@@ -1,0 +1,1 @@
+"""Search for hyperparameters on bars before the first test bar."""

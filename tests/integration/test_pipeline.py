@@ -1,0 +1,100 @@
+"""Every stage, one after another, on real bars: what comes out, twice, and what a planted leak does to it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.bundle import load_bundle
+from pipelines.backtest import walk_forward
+from pipelines.context import Context
+from pipelines.params import overlay
+from pipelines.tracking import Tracker
+from tests.workspace import make_context, run_stages
+
+
+def evidence(context: Context) -> dict[str, Any]:
+    found: dict[str, Any] = context.files.read_json("data/evidence/evidence.json")
+    return found
+
+
+def test_the_evidence_holds_what_the_gate_and_the_report_need(finished: Context) -> None:
+    found = evidence(finished)
+    assert found["instrument"]["slug"] == "BTC-USD"
+    assert list(found["horizons"]) == ["1h", "4h"]
+    for horizon in found["horizons"].values():
+        assert set(horizon["skill"]) == {"vote", "random_forest", "xgboost", "lstm"}
+        assert 0.4 < horizon["skill"]["vote"]["accuracy"] < 0.65
+        assert horizon["skill_low"] <= horizon["skill_over_baseline"] <= horizon["skill_high"]
+        assert len(horizon["folds"]) == finished.params.backtest.refits
+        assert 0 <= horizon["deflated_sharpe"] <= horizon["probabilistic_sharpe"] <= 1
+        # Two studies of two trials, the vote and its three members.
+        assert horizon["trials"]["counted"] == 8
+        assert horizon["onnx"]["max_difference"] <= 1e-5
+        assert horizon["onnx"]["rows"] == 10_000
+
+
+def test_the_look_ahead_audit_is_clean_and_its_controls_are_caught(finished: Context) -> None:
+    found = evidence(finished)["audit"]
+    assert found["clean"], found
+    assert found["control_caught"]
+    kinds = {check["check"] for check in found["checks"]}
+    assert {"bars", "features", "labels 4h", "fit 4h", "forecasts 1h", "positions 1h", "fills 1h", "equity 1h"} <= kinds
+
+
+def test_every_trial_is_in_the_ledger_once(finished: Context) -> None:
+    tracker = Tracker(finished.settings, finished.run.instrument)
+    assert [len(tracker.ledger(horizon)) for horizon in ("1h", "4h")] == [8, 8]
+    run_stages(finished, ["tune"])
+    assert len(tracker.ledger("1h")) == 8
+
+
+def test_the_bundle_says_what_it_was_made_of(finished: Context) -> None:
+    bundle = load_bundle(finished.files.path("data/train/4h"))
+    found = evidence(finished)
+    assert bundle.hash == found["horizons"]["4h"]["bundle"]["hash"]
+    assert bundle.spec["recipe_sha256"] == found["horizons"]["4h"]["bundle"]["recipe_sha256"]
+    assert bundle.spec["data"]["sha256"] == found["data"]["sha256"]
+    assert bundle.spec["horizon_bars"] == 4
+    assert bundle.spec["features"]["hash"] == found["data"]["feature_hash"]
+
+
+def test_the_same_seed_gives_the_same_evidence_byte_for_byte(
+    finished: Context, raw_params: dict[str, Any], source_file: Path, tmp_path: Path
+) -> None:
+    again = make_context(tmp_path / "again", raw_params, source_file)
+    run_stages(again)
+    name = "data/evidence/evidence.json"
+    first, second = (context.files.read_json(name) for context in (finished, again))
+    assert first.pop("measured").keys() == second.pop("measured").keys()
+    assert first == second
+    for part in ("predictions", "fills", "curves", "fan"):
+        file = f"data/backtest/4h/{part}.parquet"
+        assert finished.files.sha256(file) == again.files.sha256(file)
+
+
+def test_a_missing_purge_is_found_by_the_audit(
+    raw_params: dict[str, Any], source_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training on rows whose label ends inside the test block: it hardly shows in results, and must show here."""
+    trees = {"models": {**raw_params["models"], "voting": {"random_forest": 1.0, "xgboost": 1.0}}}
+    one = overlay({**raw_params, **trees}, {"labels": {"horizons": ["4h"]}})
+    context = make_context(tmp_path / "leaky", one, source_file)
+    honest = walk_forward.fold_tasks
+
+    def unpurged(horizon: str, data: Any, *rest: Any) -> Any:
+        from dataclasses import replace
+
+        import numpy as np
+
+        for task in honest(horizon, data, *rest):
+            yield replace(task, train=np.flatnonzero(data.y.iloc[: task.test[0]].notna().to_numpy()))
+
+    for module in ("backtest", "audit"):
+        monkeypatch.setattr(f"pipelines.{module}.stage.fold_tasks", unpurged)
+    run_stages(context, ["ingest", "validate", "features", "labels", "tune", "backtest", "audit"])
+    found = context.files.read_json("data/audit/audit.json")
+    assert not found["clean"]
+    changed = {check["check"] for check in found["checks"] if check["changed"]}
+    assert "fit 4h" in changed
+    assert not changed & {"bars", "features", "labels 4h"}

@@ -1,0 +1,54 @@
+"""One way from probabilities to money."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.backtest.strategy import Strategy, comparisons, random_sharpes, summary
+from pipelines.params import Params
+from trading.instrument import Instrument
+
+
+@pytest.fixture
+def strategy(params: Params, instrument: Instrument) -> Strategy:
+    return Strategy(params, instrument, "4h")
+
+
+def test_only_a_forecast_that_pays_a_round_trip_moves_the_position(strategy: Strategy, bars: pd.DataFrame) -> None:
+    cost = 2 * strategy.params.costs.costs().per_side
+    unit = pd.Series(0.02, index=bars.index)
+    weak = pd.Series(0.5 + 0.9 * cost / 0.04, index=bars.index)
+    assert (strategy.positions(weak, unit) == 0).all()
+    strong = pd.Series(0.5, index=bars.index)
+    strong.iloc[10] = 0.5 + 1.1 * cost / 0.04
+    held = strategy.positions(strong, unit)
+    # The forecast speaks for four bars, and then no more.
+    assert held[held != 0].index.tolist() == bars.index[10:14].tolist()
+    assert strategy.positions(1 - strong, unit).iloc[10] == -1
+
+
+def test_a_strategy_is_simulated_from_its_first_position(strategy: Strategy, bars: pd.DataFrame) -> None:
+    positions = pd.Series(1.0, index=bars.index[100:])
+    traded = strategy.simulate(bars, positions)
+    assert traded.equity.index[0] == bars.index[100]
+    assert traded.fills["timestamp"].iloc[0] == bars.index[101]
+    assert {"sharpe", "trades", "break_even_bps"} <= set(summary(traded))
+
+
+def test_comparisons_trade_the_same_bars(strategy: Strategy, bars: pd.DataFrame) -> None:
+    positions = pd.Series(0.0, index=bars.index[200:900])
+    others = comparisons(strategy, bars, positions)
+    assert others["buy_and_hold"].equity.index.equals(positions.index)
+    growth = bars["close"].iloc[899] / bars["open"].iloc[201]
+    paid = strategy.params.costs.costs().per_side
+    assert others["buy_and_hold"].metrics["total_return"] == pytest.approx(growth - 1, abs=growth * paid * 1.1)
+    assert others["reversal"].metrics["trades"] > 200
+
+
+def test_rotated_positions_keep_turnover_and_lose_timing(strategy: Strategy, bars: pd.DataFrame) -> None:
+    clairvoyant = np.sign(bars["close"].shift(-2) / bars["open"].shift(-1) - 1).fillna(0.0)
+    own = strategy.simulate(bars, clairvoyant)
+    random = random_sharpes(strategy, bars, clairvoyant, 40, seed=3)
+    assert len(random) == 40
+    assert random.max() < own.metrics["sharpe"]
+    assert np.array_equal(random, random_sharpes(strategy, bars, clairvoyant, 40, seed=3))

@@ -1,0 +1,98 @@
+"""Each refit knows what was known by then, and finds what is there to be found."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.backtest.judge import judge
+from pipelines.backtest.strategy import Strategy
+from pipelines.backtest.walk_forward import FoldTask, fold_tasks, run_fold
+from pipelines.dataset import Dataset
+from pipelines.params import Params, overlay, parse_params
+from pipelines.recipe import family_settings
+from trading.instrument import Instrument
+
+N = 1200
+
+
+@pytest.fixture(scope="module")
+def trees(raw_params: dict[str, Any]) -> Params:
+    """Params that vote with the trees only: no TensorFlow in these tests."""
+    return parse_params(
+        {**raw_params, "models": {**raw_params["models"], "voting": {"random_forest": 1.0, "xgboost": 1.0}}}
+    )
+
+
+@pytest.fixture(scope="module")
+def market(sample_bars: pd.DataFrame) -> tuple[pd.DataFrame, Dataset]:
+    """Bars, and features of which ``a`` knows the sign of the next return two times in three."""
+    bars = sample_bars.iloc[:N]
+    rng = np.random.default_rng(0)
+    ret = bars["open"].shift(-2) / bars["open"].shift(-1) - 1
+    label = (ret > 0).astype(float).where(ret.notna())
+    honest = rng.random(N) < 2 / 3
+    known = np.where(honest, label.fillna(0), 1 - label.fillna(0))
+    X = pd.DataFrame(rng.normal(size=(N, 3)), index=bars.index, columns=["a", "b", "volatility_24"])
+    X["a"] = known + rng.normal(size=N) * 0.01
+    X["volatility_24"] = 0.01
+    t_end = (bars.index + pd.Timedelta(hours=2)).to_series(index=bars.index).where(label.notna())
+    return bars, Dataset(X, label, ret, t_end)
+
+
+def tasks(trees: Params, data: Dataset, instrument: Instrument) -> list[FoldTask]:
+    return list(fold_tasks("1h", data, trees, instrument, family_settings(trees, {})))
+
+
+def test_folds_cover_the_second_half_once(
+    trees: Params, market: tuple[pd.DataFrame, Dataset], instrument: Instrument
+) -> None:
+    _, data = market
+    found = tasks(trees, data, instrument)
+    assert len(found) == trees.backtest.refits
+    assert np.array_equal(np.concatenate([task.test for task in found]), np.arange(N // 2, N))
+    for task in found:
+        gap = task.data.X.index[task.test[0]] - task.data.t_end.iloc[task.train].max()
+        assert gap >= trees.backtest.embargo_bars * instrument.bar
+
+
+def test_a_planted_edge_is_found_and_its_feature_is_named(
+    trees: Params, market: tuple[pd.DataFrame, Dataset], instrument: Instrument
+) -> None:
+    bars, data = market
+    folds = [run_fold(task) for task in tasks(trees, data, instrument)]
+    found = judge(Strategy(trees, instrument, "1h"), bars, folds, "recipe", 0.95).metrics
+    assert found["skill"]["vote"]["accuracy"] == pytest.approx(2 / 3, abs=0.05)
+    assert found["skill_low"] > 0
+    assert found["importance"][0]["feature"] == "a"
+    assert found["comparison"]["random"]["beaten"] > 0.95
+    assert [trial["params"]["member"] for trial in found["recipes"]] == ["vote", "random_forest", "xgboost"]
+
+
+def test_labels_beyond_the_training_rows_change_nothing(
+    trees: Params, market: tuple[pd.DataFrame, Dataset], instrument: Instrument
+) -> None:
+    _, data = market
+    task = tasks(trees, data, instrument)[0]
+    scrambled = data.y.copy()
+    after = np.arange(int(task.train.max()) + 1, N)
+    scrambled.iloc[after] = 1 - scrambled.iloc[after]
+    said = [*task.weights, "vote", "unit_edge", "low", "high"]
+    other = run_fold(replace(task, data=replace(data, y=scrambled)))
+    pd.testing.assert_frame_equal(run_fold(task).predictions[said], other.predictions[said], check_exact=True)
+
+
+def test_a_strategy_that_never_trades_is_judged_without_numbers_out_of_nothing(
+    raw_params: dict[str, Any], trees: Params, market: tuple[pd.DataFrame, Dataset], instrument: Instrument
+) -> None:
+    bars, data = market
+    dear = parse_params(overlay(raw_params, {"costs": {"fee_bps": 5000.0}}))
+    dear = dear.model_copy(update={"models": trees.models})
+    folds = [run_fold(task) for task in tasks(dear, data, instrument)]
+    found = judge(Strategy(dear, instrument, "1h"), bars, folds, "recipe", 0.95).metrics
+    assert found["strategy"]["trades"] == 0
+    assert found["moments"]["sharpe_per_bar"] == 0.0
+    assert np.isnan(found["strategy"]["sharpe"])
+    assert np.isnan(found["comparison"]["random"]["beaten"])

@@ -1,0 +1,193 @@
+"""A verdict passes only if every rule does, and each rule can refuse on its own."""
+
+import copy
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.artifacts import json_text
+from pipelines.gate import rules
+from pipelines.gate.rules import Champion, judge
+from pipelines.params import GateParams
+from pipelines.tracking import Trial
+
+GATE = GateParams(
+    min_trades=30,
+    min_deflated_sharpe=0.95,
+    min_skill=0.0,
+    max_drawdown=0.35,
+    max_onnx_difference=1e-5,
+    confidence=0.95,
+    non_inferiority_sharpe=0.5,
+)
+GOOD = {
+    "instrument": {"symbol": "BTC/USD", "timeframe": "1h"},
+    "seed": 7,
+    "audit": {"clean": True, "control_caught": True, "checks": [{"check": "features", "compared": 100, "changed": 0}]},
+    "horizons": {
+        "1h": {
+            "best_baseline": "reversal",
+            "skill_over_baseline": 0.02,
+            "skill_low": 0.01,
+            "strategy": {"trades": 640, "max_drawdown": 0.2},
+            "monte_carlo": {"paths": 500, "block": 10.0},
+            "trials": {"counted": 3, "sharpe_variance": 1e-4},
+            "moments": {"observations": 8700, "sharpe_per_bar": 0.05, "skewness": 0.1, "kurtosis": 12.0},
+            "onnx": {"rows": 1000, "max_difference": 3e-7},
+            "bundle": {"hash": "aa11", "recipe_sha256": "bb22"},
+        }
+    },
+}
+LEDGER = [Trial("a", "complete", {}, {"sharpe_per_bar": 0.01}), Trial("b", "pruned", {}, {"sharpe_per_bar": 0.0})]
+
+
+def stream(mean: float, *, rows: int = 4000, seed: int = 0) -> pd.Series:
+    index = pd.date_range("2019-01-01", periods=rows, freq="h", tz="UTC", name="timestamp")
+    return pd.Series(np.random.default_rng(seed).normal(mean, 0.01, rows), index=index, name="net_return")
+
+
+def evidence(**changes) -> dict:
+    """The good evidence with values replaced; keys are paths with double underscores, below the horizon."""
+    made = copy.deepcopy(GOOD)
+    for path, value in changes.items():
+        node = made if path.startswith("audit") else made["horizons"]["1h"]
+        *parents, last = path.split("__")
+        for key in parents:
+            node = node[key]
+        node[last] = value
+    return made
+
+
+def rule(verdict: dict, name: str) -> dict:
+    return next(item for item in verdict["rules"] if item["rule"] == name)
+
+
+def test_good_evidence_passes():
+    verdict = judge(GOOD, "1h", LEDGER, GATE, None, stream(0.0))
+    assert verdict["verdict"] == "passed"
+    assert verdict["question"] == "first"
+    assert verdict["champion"] is None
+    assert verdict["bundle_hash"] == "aa11"
+    assert all(item["passed"] for item in verdict["rules"])
+    assert verdict["summary"].startswith("passed: all 7 rules")
+    json_text(verdict)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("audit_clean", {"audit__clean": False}),
+        ("audit_clean", {"audit__checks": [{"check": "features", "compared": 100, "changed": 1}]}),
+        ("audit_clean", {"audit__checks": [{"check": "features", "compared": 0, "changed": 0}]}),
+        ("audit_clean", {"audit__checks": []}),
+        ("audit_control", {"audit__control_caught": False}),
+        ("onnx_parity", {"onnx__max_difference": 2e-5}),
+        ("onnx_parity", {"onnx__max_difference": None}),
+        ("onnx_parity", {"onnx__rows": 0}),
+        ("enough_trades", {"strategy__trades": 29}),
+        ("enough_trades", {"strategy__trades": None}),
+        ("skill", {"skill_low": 0.0}),
+        ("skill", {"skill_low": -0.004}),
+        ("skill", {"skill_low": None}),
+        ("deflated_sharpe", {"moments__sharpe_per_bar": 0.0085}),
+        ("deflated_sharpe", {"moments__sharpe_per_bar": None}),
+        ("drawdown", {"strategy__max_drawdown": 0.36}),
+        ("drawdown", {"strategy__max_drawdown": math.nan}),
+    ],
+)
+def test_each_rule_refuses_alone(name, changes):
+    verdict = judge(evidence(**changes), "1h", LEDGER, GATE, None, stream(0.0))
+    assert verdict["verdict"] == "refused"
+    assert [item["rule"] for item in verdict["rules"] if not item["passed"]] == [name]
+    assert verdict["summary"].startswith("refused: ")
+    assert "refusal" not in rule(verdict, name)
+    json_text(verdict)
+
+
+def test_the_summary_says_what_trials_could_not_explain():
+    ledger = [Trial(str(number), "complete", {}, {"sharpe_per_bar": number * 1e-3}) for number in range(37)]
+    verdict = judge(evidence(moments__sharpe_per_bar=0.01), "1h", ledger, GATE, None, stream(0.0))
+    assert verdict["summary"] == "refused: no edge after costs that 37 trials could not explain"
+
+
+def test_boundaries_are_on_the_allowed_side():
+    edge = evidence(strategy__trades=30, strategy__max_drawdown=0.35, onnx__max_difference=1e-5)
+    assert judge(edge, "1h", LEDGER, GATE, None, stream(0.0))["verdict"] == "passed"
+
+
+@given(more=st.integers(1, 300))
+def test_more_trials_never_help(more):
+    few = judge(GOOD, "1h", LEDGER, GATE, None, stream(0.0, rows=10))
+    many = LEDGER + [Trial(f"failed {number}", "failed") for number in range(more)]
+    after = judge(GOOD, "1h", many, GATE, None, stream(0.0, rows=10))
+    assert after["trials_counted"] == max(len(many), 3)
+    assert after["deflated_sharpe"] <= few["deflated_sharpe"]
+
+
+def test_a_trial_repeated_is_one_trial_and_a_new_ledger_does_not_forget_this_run():
+    assert judge(GOOD, "1h", LEDGER * 50, GATE, None, stream(0.0))["trials_counted"] == 3
+    assert judge(GOOD, "1h", [], GATE, None, stream(0.0))["trials_counted"] == 3
+    assert rules.trials_counted(evidence(trials__counted=0), "1h", []) == 1
+
+
+def test_variance_is_of_the_ledger_then_of_the_evidence_then_of_luck():
+    def dsr(ledger, **changes):
+        return judge(evidence(**changes), "1h", ledger, GATE, None, stream(0.0, rows=10))["deflated_sharpe"]
+
+    wide = [Trial(str(n), "complete", {}, {"sharpe_per_bar": n * 0.05}) for n in range(5)]
+    silent = [Trial(str(n), "complete", {}, {}) for n in range(5)]
+    assert dsr(wide) < dsr(silent)
+    assert dsr(silent, trials__sharpe_variance=1e-3) < dsr(silent, trials__sharpe_variance=1e-5)
+    # Trials among which nothing varies must not switch the deflation off.
+    undeflated = dsr([], trials__counted=1)
+    assert dsr(silent, trials__sharpe_variance=0.0) == dsr(silent, trials__sharpe_variance=None)
+    assert dsr(silent, trials__sharpe_variance=0.0, moments__sharpe_per_bar=0.02) < undeflated
+    assert dsr(silent, trials__sharpe_variance=0.0) == pytest.approx(dsr(silent, trials__sharpe_variance=1 / 8700))
+
+
+class TestAgainstChampion:
+    def judged(self, new: float, old: float, recipe: str, *, seed: int = 0, rows: int = 4000) -> dict:
+        champion = Champion("3", "cc", recipe, stream(old, rows=rows, seed=seed))
+        return judge(GOOD, "1h", LEDGER, GATE, champion, stream(new))
+
+    def test_a_refresh_that_is_the_same_passes(self):
+        verdict = self.judged(1e-4, 1e-4, "bb22")
+        assert verdict["question"] == "refresh"
+        assert verdict["champion"] == "3"
+        assert rule(verdict, "against_champion")["value"] == pytest.approx(0.0)
+        assert rule(verdict, "against_champion")["threshold"] == -0.5
+        assert verdict["verdict"] == "passed"
+        assert "champion 3" in verdict["summary"]
+
+    def test_a_challenge_that_is_the_same_is_refused(self):
+        verdict = self.judged(1e-4, 1e-4, "other")
+        assert verdict["question"] == "challenge"
+        assert verdict["verdict"] == "refused"
+        assert verdict["summary"] == "refused: not better than champion 3"
+
+    def test_a_challenge_must_be_clearly_better(self):
+        # The same noise around a higher mean: nothing but the edge differs.
+        assert self.judged(1e-3, 0.0, "other")["verdict"] == "passed"
+        # Other noise: a difference that the noise explains.
+        assert self.judged(1e-4, 0.0, "other", seed=1)["verdict"] == "refused"
+
+    def test_a_refresh_that_is_clearly_worse_is_refused(self):
+        verdict = self.judged(-1e-3, 0.0, "bb22")
+        assert verdict["summary"] == "refused: not as good as champion 3"
+
+    def test_too_few_common_bars_cannot_be_compared(self):
+        verdict = self.judged(1e-3, 0.0, "other", rows=199)
+        assert rule(verdict, "against_champion")["value"] is None
+        assert "199 bars" in rule(verdict, "against_champion")["reason"]
+        assert verdict["verdict"] == "refused"
+        assert self.judged(1e-3, 0.0, "other", rows=200)["verdict"] == "passed"
+
+    def test_a_champion_that_never_traded_is_not_beaten_by_undefined_numbers(self):
+        flat = Champion("3", "cc", "other", stream(0.0) * 0.0)
+        verdict = judge(GOOD, "1h", LEDGER, GATE, flat, stream(1e-3))
+        assert rule(verdict, "against_champion")["value"] is None
+        assert verdict["verdict"] == "refused"

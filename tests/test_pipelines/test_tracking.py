@@ -1,0 +1,235 @@
+"""Trials are counted once and never forgotten; versions are found again by what they hold."""
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pipelines.settings import Settings
+from pipelines.tracking import Tracker, Trial, registered_horizons
+from pipelines.tracking_store import flatten, from_text, is_server, open_store, to_text
+from trading.errors import StageError, WorkspaceError
+from trading.instrument import Instrument
+
+BITCOIN, ETHER = Instrument("BTC/USD", "1h"), Instrument("ETH/USD", "1h")
+TRIALS = [
+    Trial(f"hash{n}", "complete", {"depth": n, "rate": 0.1, "kind": "text"}, {"auc": 0.5 + n / 100}) for n in range(3)
+]
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    return Settings(state=tmp_path_factory.mktemp("state"), mlflow_tracking_uri="")
+
+
+@pytest.fixture
+def tracker(settings, request):
+    """A tracker whose instrument no other test uses."""
+    return Tracker(settings, Instrument(f"T{abs(hash(request.node.name)) % 10**8}/USD", "1h"))
+
+
+def children(tracker):
+    return tracker.client.search_runs([tracker.experiment], "tags.kind = 'trial'")
+
+
+def test_a_trial_is_a_child_run_and_comes_back_from_the_ledger(tracker):
+    tracker.log_study("1h", "xgboost", "study", TRIALS)
+    assert tracker.ledger("1h") == TRIALS
+    parents = tracker.client.search_runs([tracker.experiment], "tags.kind = 'study'")
+    assert len(parents) == 1
+    assert {run.data.tags["mlflow.parentRunId"] for run in children(tracker)} == {parents[0].info.run_id}
+    assert {run.info.status for run in [*parents, *children(tracker)]} == {"FINISHED"}
+
+
+def test_the_same_content_is_the_same_trial(tracker):
+    tracker.log_study("1h", "xgboost", "study", TRIALS)
+    tracker.log_study("1h", "xgboost", "study", TRIALS)
+    tracker.log_study("1h", "xgboost", "a study with one more", [*TRIALS, Trial("new", "pruned")])
+    tracker.log_study("1h", "xgboost", "twice in one", [Trial("twin", "complete"), Trial("twin", "complete")])
+    assert len(children(tracker)) == 5
+    assert {trial.trial_hash for trial in tracker.ledger("1h")} == {"hash0", "hash1", "hash2", "new", "twin"}
+
+
+def test_horizons_and_instruments_have_ledgers_of_their_own(settings, tracker):
+    tracker.log_study("1h", "xgboost", "study", TRIALS)
+    tracker.log_study("4h", "xgboost", "study of 4h", TRIALS[:1])
+    assert len(tracker.ledger("4h")) == 1
+    assert tracker.ledger("24h") == []
+    assert Tracker(settings, ETHER).ledger("1h") == []
+
+
+def test_failed_and_pruned_trials_count(tracker):
+    tried = [Trial("f", "failed", {}, {"auc": float("nan")}), Trial("p", "pruned", {}, {"auc": 0.4})]
+    tracker.log_study("1h", "xgboost", "study", tried)
+    assert [(t.trial_hash, t.state) for t in tracker.ledger("1h")] == [("f", "failed"), ("p", "pruned")]
+    assert dict(tracker.ledger("1h")[0].metrics) == {}
+
+
+def test_a_trial_that_a_kill_left_half_written_is_finished(tracker):
+    tags = {"kind": "trial", "horizon": "1h", "family": "xgboost", "trial_hash": "hash0", "state": "complete"}
+    tracker.client.create_run(tracker.experiment, tags=tags)
+    tracker.log_study("1h", "xgboost", "study", TRIALS)
+    assert tracker.ledger("1h") == TRIALS
+    assert {run.info.status for run in children(tracker)} == {"FINISHED"}
+
+
+def test_the_ledger_has_no_last_page(tracker, monkeypatch):
+    monkeypatch.setattr("pipelines.tracking.PAGE", 2)
+    tracker.log_study("1h", "xgboost", "study", TRIALS)
+    assert tracker.ledger("1h") == TRIALS
+
+
+def test_a_study_of_35_trials_costs_seconds(tracker):
+    tracker.ledger("1h")
+    begin = time.process_time()
+    tracker.log_study("1h", "xgboost", "study", [Trial(str(n), "complete", {"n": n}, {"auc": 0.5}) for n in range(35)])
+    assert time.process_time() - begin < 5
+
+
+def test_the_process_wide_address_stays_as_it_was(tracker):
+    import mlflow
+
+    before = mlflow.get_tracking_uri()
+    tracker.log_study("1h", "xgboost", "study", TRIALS)
+    assert mlflow.get_tracking_uri() == before
+
+
+def test_artifacts_lie_under_the_state_folder(settings, tracker):
+    experiment = tracker.client.get_experiment(tracker.experiment)
+    assert experiment.artifact_location == f"{settings.artifact_root}/{tracker.instrument.name}"
+    assert experiment.name == tracker.instrument.name
+
+
+def test_a_deleted_experiment_is_restored(settings, tracker):
+    tracker.log_study("1h", "xgboost", "study", TRIALS)
+    tracker.client.delete_experiment(tracker.experiment)
+    assert len(Tracker(settings, tracker.instrument).ledger("1h")) == 3
+
+
+def test_many_open_a_store_at_once(tmp_path):
+    fresh = Settings(state=tmp_path, mlflow_tracking_uri="")
+    trackers = [Tracker(fresh, BITCOIN if n % 2 else ETHER) for n in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda tracker: tracker.experiment, trackers))
+    assert len(set(found)) == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_state_folder_that_cannot_be_written(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(WorkspaceError, match="cannot write MLflow's store"):
+        open_store(Settings(state=tmp_path, mlflow_tracking_uri=""))
+
+
+def test_a_state_folder_that_is_a_file(tmp_path):
+    (tmp_path / "mlflow").write_text("in the way")
+    with pytest.raises(WorkspaceError, match="ENGINE_STATE"):
+        open_store(Settings(state=tmp_path, mlflow_tracking_uri=""))
+
+
+class TestVersions:
+    @pytest.fixture
+    def model(self, tmp_path):
+        folder = tmp_path / "model"
+        (folder / "artifacts" / "bundle").mkdir(parents=True)
+        (folder / "MLmodel").write_text("flavors: {}\n")
+        (folder / "artifacts" / "bundle" / "bundle.json").write_text("{}")
+        return folder
+
+    def register(self, tracker, model, identity, **changes):
+        given = {
+            "bundle_hash": identity,
+            "tags": {"as_of": "2019-10-01T00:00:00+00:00"},
+            "params": {"models": {"xgboost": {"depth": 3}}, "many": {str(n): n for n in range(150)}},
+            "metrics": {"strategy": {"sharpe": 0.8, "unknown": None}},
+            "documents": {"evidence.json": {"a": 1}},
+            "attachments": [],
+        }
+        return tracker.register("1h", model, **{**given, **changes})
+
+    def test_a_bundle_is_registered_once(self, tracker, model):
+        first = self.register(tracker, model, "aa")
+        again = self.register(tracker, model, "aa")
+        other = self.register(tracker, model, "bb")
+        assert (first.version, first.created, first.name) == ("1", True, tracker.instrument.model_name("1h"))
+        assert (again.version, again.created) == ("1", False)
+        assert (other.version, other.created) == ("2", True)
+        assert tracker.find("1h", "aa").tags["as_of"] == "2019-10-01T00:00:00+00:00"
+        assert tracker.find("1h", "cc") is None
+
+    def test_its_run_has_params_metrics_and_documents(self, tracker, model, tmp_path):
+        report = tmp_path / "report.html"
+        report.write_text("<html>")
+        self.register(tracker, model, "aa", attachments=[report])
+        (run,) = tracker.client.search_runs([tracker.experiment], "tags.kind = 'registration'")
+        assert run.data.params["models.xgboost.depth"] == "3"
+        assert len(run.data.params) == 151
+        assert run.data.metrics == {"strategy.sharpe": 0.8}
+        assert {f.path for f in tracker.client.list_artifacts(run.info.run_id)} == {"evidence.json", "report.html"}
+
+    def test_aliases_and_downloads(self, tracker, model):
+        assert tracker.version("1h", "champion") is None
+        self.register(tracker, model, "aa")
+        assert tracker.version("1h", "champion") is None
+        tracker.move_alias("1h", "champion", "1")
+        assert tracker.version("1h", "champion").bundle_hash == "aa"
+        assert (tracker.download("1h", "champion") / "bundle.json").exists()
+        assert tracker.download("1h", "champion") == tracker.download("1h", "1")
+
+    def test_what_a_server_keeps_is_fetched_once(self, settings, tracker, model, monkeypatch):
+        self.register(tracker, model, "aa")
+        monkeypatch.setattr("pipelines.tracking.is_server", lambda settings: True)
+        folder = tracker.download("1h", "1")
+        assert folder.is_relative_to(settings.state / "state" / "versions")
+        assert (folder / "bundle.json").read_text() == "{}"
+        import mlflow
+
+        monkeypatch.setattr(mlflow.artifacts, "download_artifacts", lambda **given: pytest.fail("fetched again"))
+        assert tracker.download("1h", "1") == folder
+
+    @pytest.mark.parametrize("name", ["champion", "7"])
+    def test_what_is_not_there_cannot_be_downloaded(self, tracker, model, name):
+        self.register(tracker, model, "aa")
+        with pytest.raises(StageError, match="engine run"):
+            tracker.download("1h", name)
+
+    def test_a_kill_before_the_version_leaves_nothing_that_counts(self, tracker, model, monkeypatch):
+        with monkeypatch.context() as patch:
+            patch.setattr(type(tracker.client), "create_model_version", self.killed)
+            with pytest.raises(KeyboardInterrupt):
+                self.register(tracker, model, "aa")
+        assert tracker.find("1h", "aa") is None
+        assert self.register(tracker, model, "aa").created
+        runs = tracker.client.search_runs([tracker.experiment], "tags.kind = 'registration'")
+        assert sorted(run.info.status for run in runs) == ["FINISHED", "KILLED"]
+
+    @staticmethod
+    def killed(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    def test_registered_horizons_are_listed_by_length(self, tmp_path, model):
+        fresh = Settings(state=tmp_path / "fresh", mlflow_tracking_uri="")
+        assert registered_horizons(fresh) == []
+        for instrument in (ETHER, BITCOIN):
+            for horizon in ("24h", "4h"):
+                Tracker(fresh, instrument).register(
+                    horizon, model, bundle_hash="x", tags={}, params={}, metrics={}, documents={}, attachments=[]
+                )
+        wanted = [(BITCOIN, "4h"), (BITCOIN, "24h"), (ETHER, "4h"), (ETHER, "24h")]
+        assert registered_horizons(fresh) == wanted
+
+
+def test_nested_values_are_flattened():
+    assert flatten({"a": {"b": {"c": 1}, "d": [1]}, "e": None}) == {"a.b.c": 1, "a.d": [1], "e": None}
+
+
+@pytest.mark.parametrize("value", [1, 0.1, True, None, [32, 32], "text", "1h"])
+def test_parameters_survive_the_store(value):
+    assert from_text(to_text(value)) == value
+
+
+def test_only_an_address_of_the_web_is_a_server():
+    assert is_server(Settings(mlflow_tracking_uri="http://127.0.0.1:5000"))
+    assert not is_server(Settings(mlflow_tracking_uri="postgresql://db/mlflow"))
+    assert not is_server(Settings(mlflow_tracking_uri=""))

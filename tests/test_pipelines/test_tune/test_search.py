@@ -1,0 +1,121 @@
+"""A study is a pure function of its task, however often it was interrupted."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.dataset import Dataset
+from pipelines.params import Params, overlay, parse_params
+from pipelines.tune import search
+from pipelines.tune.search import StudyTask, run_study
+from trading.errors import ModelError
+from trading.instrument import Instrument
+
+TRIALS = 6
+
+
+@pytest.fixture
+def task(raw_params: dict[str, Any], sample_bars: pd.DataFrame, instrument: Instrument, tmp_path: Path) -> StudyTask:
+    """A study on random features, one of which says something about the label."""
+    weights = {"low": 1.0, "high": 20.0, "log": True}
+    search = {"xgboost": {"min_child_weight": weights}}
+    changes = {"tune": {"trials": {"xgboost": TRIALS}, "startup_trials": 2, "search": search}}
+    bars = sample_bars.iloc[:800]
+    rng = np.random.default_rng(0)
+    label = pd.Series((rng.random(800) < 0.5).astype(float), index=bars.index)
+    X = pd.DataFrame(rng.normal(size=(800, 3)), index=bars.index, columns=["a", "b", "volatility_24"])
+    X["a"] += label
+    X["volatility_24"] = 0.01
+    t_end = (bars.index + 2 * instrument.bar).to_series(index=bars.index)
+    data = Dataset(X, label, (label - 0.5) / 50, t_end)
+    return StudyTask(
+        "xgboost", "1h", instrument, data, bars, parse_params(overlay(raw_params, changes)), storage(tmp_path, "a")
+    )
+
+
+def storage(folder: Path, name: str) -> str:
+    return f"sqlite:///{folder / name}.db"
+
+
+def test_every_trial_is_kept_and_the_best_one_is_the_best(task: StudyTask) -> None:
+    result = run_study(task)
+    assert len(result.trials) == TRIALS
+    assert {trial["state"] for trial in result.trials} <= {"complete", "pruned"}
+    complete = [trial for trial in result.trials if trial["state"] == "complete"]
+    best = min(complete, key=lambda trial: trial["metrics"]["log_loss"])
+    assert dict(result.best) == best["params"]
+    # The planted feature is found.
+    assert best["metrics"]["accuracy_low"] > 0.55
+    assert all(np.isfinite(list(trial["metrics"].values())).all() for trial in result.trials)
+
+
+def test_a_finished_study_is_not_run_again(task: StudyTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run_study(task)
+
+    def refuse(*_: object) -> float:
+        raise AssertionError("a trial was run twice")
+
+    monkeypatch.setattr(search, "_objective", refuse)
+    assert run_study(task) == first
+
+
+def test_an_interrupted_study_ends_as_an_undisturbed_one(
+    task: StudyTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = run_study(task)
+    broken = replace(task, storage=storage(tmp_path, "b"))
+    honest, calls = search._objective, 0
+
+    def dies_in_the_fourth(*arguments: Any) -> float:
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            raise KeyboardInterrupt
+        return honest(*arguments)
+
+    monkeypatch.setattr(search, "_objective", dies_in_the_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(broken)
+    monkeypatch.setattr(search, "_objective", honest)
+    _leave_a_trial_running(broken)
+    assert run_study(broken) == undisturbed
+
+
+def _leave_a_trial_running(task: StudyTask) -> None:
+    """What SIGKILL leaves in the database."""
+    import optuna
+
+    (name,) = optuna.get_all_study_names(task.storage)
+    optuna.load_study(study_name=name, storage=task.storage).ask()
+
+
+def test_other_data_params_or_seed_are_another_study(task: StudyTask, params: Params) -> None:
+    nudged = task.data.X.copy()
+    nudged.iloc[3, 0] += 1e-9
+    others = {
+        replace(task, data=replace(task.data, X=nudged)).identity,
+        replace(task, horizon="4h").identity,
+        replace(task, params=params).identity,
+        replace(task, params=task.params.model_copy(update={"seed": 99})).identity,
+    }
+    assert len(others | {task.identity}) == 5
+    assert replace(task, storage="elsewhere").identity == task.identity
+
+
+def test_a_trial_that_no_model_can_fit_is_counted_as_failed(task: StudyTask, raw_params: dict[str, Any]) -> None:
+    weights = {"low": 1.0, "high": 1e6, "log": True}
+    mixed = _with_weights(task, raw_params, weights)
+    states = [trial["state"] for trial in run_study(mixed).trials]
+    assert len(states) == TRIALS
+    assert {"failed", "complete"} <= set(states)
+    with pytest.raises(ModelError, match="none of 6 trials"):
+        run_study(_with_weights(task, raw_params, {"low": 1e6, "high": 2e6, "log": True}))
+
+
+def _with_weights(task: StudyTask, raw_params: dict[str, Any], weights: dict[str, Any]) -> StudyTask:
+    tune = {"trials": {"xgboost": TRIALS}, "startup_trials": 2, "search": {"xgboost": {"min_child_weight": weights}}}
+    return replace(task, params=parse_params(overlay(raw_params, {"tune": tune})))
