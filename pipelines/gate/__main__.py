@@ -1,0 +1,5 @@
+from pipelines.gate.stage import run
+from pipelines.runner import main
+
+if __name__ == "__main__":
+    main("gate", run)

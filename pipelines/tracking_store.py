@@ -1,0 +1,110 @@
+"""MLflow's store: opened once and safely, and what fits into its tables."""
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from pipelines.settings import Settings
+from trading.errors import WorkspaceError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+# Limits of MLflow's batch call.
+_PARAMS_A_CALL, _METRICS_A_CALL, _PARAM_LENGTH = 100, 1000, 6000
+PAGE = 1000
+
+
+def open_store(settings: Settings) -> "MlflowClient":
+    """Client of the store; a local one is created where it is missing.
+
+    Raises
+    ------
+    WorkspaceError
+        If the folder of a local store cannot be written.
+    """
+    with store_lock(settings):
+        from mlflow import MlflowClient
+
+        client = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
+        # Two processes that both migrate a new database would each find the other's half.
+        client.search_experiments(max_results=1)
+    return client
+
+
+def is_server(settings: Settings) -> bool:
+    """Whether an MLflow server stands before the store, and keeps the artifacts as well."""
+    return settings.tracking_uri.startswith(("http://", "https://"))
+
+
+def store_lock(settings: Settings) -> FileLock:
+    """Lock of this machine's processes around what must be made once; raises as :func:`open_store`."""
+    folder = settings.state / "mlflow"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".lock"
+        probe.touch()
+    except OSError as error:
+        raise WorkspaceError(
+            f"cannot write MLflow's store: {error.strerror}",
+            where=str(folder),
+            remedy="choose a folder you may write to with ENGINE_STATE",
+        ) from error
+    return FileLock(probe)
+
+
+def search_versions(client: "MlflowClient", condition: str) -> Iterator["ModelVersion"]:
+    """Every model version that meets a condition, page by page."""
+    token: str | None = None
+    while True:
+        page = client.search_model_versions(condition, max_results=PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def log_values(client: "MlflowClient", run_id: str, params: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+    """Log nested parameters and metrics in as few calls as MLflow allows; what is not a finite number is no metric."""
+    from mlflow.entities import Metric, Param
+
+    now = int(time.time() * 1000)
+    texts = [Param(key, to_text(value)[:_PARAM_LENGTH]) for key, value in flatten(params).items()]
+    numbers = [
+        Metric(key, float(value), now, 0)
+        for key, value in flatten(metrics).items()
+        if isinstance(value, int | float) and math.isfinite(value)
+    ]
+    for start in range(0, len(texts), _PARAMS_A_CALL):
+        client.log_batch(run_id, params=texts[start : start + _PARAMS_A_CALL])
+    for start in range(0, len(numbers), _METRICS_A_CALL):
+        client.log_batch(run_id, metrics=numbers[start : start + _METRICS_A_CALL])
+
+
+def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, keys joined with dots; what MLflow's tables of parameters and metrics take."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def to_text(value: object) -> str:
+    """A parameter as MLflow keeps it: text as it is, everything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+
+
+def from_text(text: str) -> object:
+    """The parameter that :func:`to_text` wrote."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
