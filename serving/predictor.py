@@ -1,0 +1,124 @@
+"""From bars to one horizon's signal, by one version: the code that research ran, on the newest rows."""
+
+import hashlib
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from models.bundle import Bundle
+from models.return_scale import ReturnScale
+from pipelines.features.engine import FeatureEngine
+from serving.contracts import Signal
+from trading.costs import Costs
+from trading.errors import ServingError
+from trading.instrument import Instrument
+from trading.no_trade_band import band_positions
+
+VOLATILITY = "volatility_24"
+Arm = Literal["champion", "candidate"]
+
+
+class Predictor:
+    """One version of one horizon's model. Pure: the same bars give the same signal, to the bit.
+
+    Parameters
+    ----------
+    bundle
+        What is served.
+    version
+        Its version in the registry.
+    arm
+        Alias that it is served under. Only what passed the gate is a champion, and only its signals are proven.
+
+    Raises
+    ------
+    ServingError
+        If this code computes other features than the bundle was trained on.
+    """
+
+    def __init__(self, bundle: Bundle, version: str, arm: Arm) -> None:
+        spec = bundle.spec
+        self.bundle, self.version, self.arm = bundle, version, arm
+        self.instrument = Instrument(spec["symbol"], spec["timeframe"])
+        self.horizon: str = spec["horizon"]
+        self.horizon_bars: int = spec["horizon_bars"]
+        self.feature_hash: str = spec["features"]["hash"]
+        self.engine = FeatureEngine(spec["features"]["groups"], spec["timeframe"])
+        if self.engine.spec_hash != self.feature_hash:
+            raise ServingError(
+                f"version {version} of {spec['model_name']} was trained on other features than this code computes",
+                where=f"commit {spec['commit']}",
+                rule="one definition of a feature in research and in serving",
+                remedy="serve with the code of that commit, or run `engine run` with this one",
+            )
+        self._names = bundle.feature_names
+        self._scale = ReturnScale(**{key: spec["return_scale"][key] for key in ("mean_abs", "low", "high")})
+        self._cost = Costs(**spec["costs"]).per_side
+        self._round_trips: float = spec["positions"]["round_trips"]
+        window = bundle.window
+        # The position looks back over the horizon, and the first of these rows needs its window.
+        self._tail = self.horizon_bars + window - 1
+        self.rows: int = spec["features"]["warmup"] + window + self.horizon_bars
+
+    def features(self, bars: pd.DataFrame) -> pd.DataFrame:
+        """Features of bars; versions with the same ``feature_hash`` may share them."""
+        return self.engine.batch(bars)
+
+    def signal(self, bars: pd.DataFrame, *, request_id: str, features: pd.DataFrame | None = None) -> Signal:
+        """What the version says at the close of the last bar.
+
+        Parameters
+        ----------
+        bars
+            At least ``rows`` of them, in time order.
+        request_id
+            Whose answer it is.
+        features
+            :meth:`features` of the same bars, where they are at hand.
+
+        Raises
+        ------
+        ServingError
+            If there are too few bars.
+        """
+        if len(bars) < self.rows:
+            raise ServingError(
+                f"{len(bars)} bars of history, and the {self.horizon} model needs {self.rows}",
+                where=self.instrument.name,
+                rule="features are warm before they are used",
+                remedy="run `engine run`, which stores enough of them, or send older bars as well",
+            )
+        table = (self.features(bars) if features is None else features)[self._names].iloc[-self._tail :]
+        probability = self.bundle.predict_members(table)["vote"].iloc[-self.horizon_bars :]
+        volatility = table[VOLATILITY].iloc[-self.horizon_bars :]
+        edge = self._scale.edge(probability, volatility, self.horizon_bars)
+        position = band_positions(edge, self._cost, self.horizon_bars, self._round_trips).iloc[-1]
+        low, high = self._scale.interval(volatility, self.horizon_bars)
+        up = float(probability.iloc[-1])
+        if np.isnan(up):
+            raise ServingError(
+                f"the {self.horizon} model has no forecast for the bar of {bars.index[-1].isoformat()}",
+                where=self.instrument.name,
+                rule="every feature of the model's window is a number",
+                remedy="look at the bars before it: a price that never moves leaves indicators undefined",
+            )
+        row = np.ascontiguousarray(table.iloc[-1].to_numpy(dtype=np.float64))
+        return Signal(
+            symbol=self.instrument.symbol,
+            timeframe=self.instrument.timeframe,
+            bar_time=bars.index[-1].to_pydatetime(),
+            known_at=(bars.index[-1] + self.instrument.bar).to_pydatetime(),
+            horizon=self.horizon,
+            prob_up=up,
+            interval_low=float(low.iloc[-1]),
+            interval_high=float(high.iloc[-1]),
+            position=float(position),
+            confidence=abs(2 * up - 1),
+            model_name=self.bundle.spec["model_name"],
+            model_version=self.version,
+            arm=self.arm,
+            evidence="proven" if self.arm == "champion" else "unproven",
+            feature_hash=hashlib.sha256(row.tobytes()).hexdigest(),
+            request_id=request_id,
+        )

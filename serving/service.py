@@ -1,0 +1,46 @@
+"""The HTTP service: ``POST /predict``, ``GET /livez``, ``GET /readyz``, ``GET /metrics``."""
+
+from uuid import uuid4
+
+import bentoml
+from starlette.responses import JSONResponse
+
+from pipelines.settings import Settings, quiet_environment
+from pipelines.workers import die_with_parent
+from serving.catalog import open_catalog
+from serving.contracts import PredictRequest, PredictResponse, bars_frame, error_response
+from trading.errors import EngineError
+
+
+@bentoml.service(
+    name="signals",
+    workers=1,
+    traffic={"timeout": 30},
+    logging={"access": {"enabled": False}},
+)
+class SignalService:
+    """Answers for every instrument that has a registered version.
+
+    One worker: it remembers the bars that callers bring, and two would remember different ones. A restart forgets them
+    and starts from the bars stored with the versions.
+    """
+
+    def __init__(self) -> None:
+        quiet_environment()
+        # The supervisor starts workers and ends them; one that was killed itself cannot.
+        die_with_parent()
+        self.catalog = open_catalog(Settings())
+
+    @bentoml.api(route="/predict", output_spec=PredictResponse)
+    def predict(self, request: PredictRequest, /) -> PredictResponse | JSONResponse:
+        """A signal per horizon at the close of the newest bar.
+
+        Bars are remembered; send the ones that closed since. What is unproven is for paper trading only.
+        """
+        try:
+            served = self.catalog.find(request.symbol, request.timeframe)
+            newer = bars_frame(request.bars) if request.bars else None
+            return PredictResponse(signals=served.signals(newer, request_id=str(uuid4())))
+        except EngineError as error:
+            status, body = error_response(error)
+            return JSONResponse(body, status_code=status)

@@ -1,0 +1,75 @@
+"""Bundles over the real features, registered in a store of their own."""
+
+from dataclasses import replace
+from unittest.mock import patch
+
+import pandas as pd
+import pytest
+
+from models.bundle import load_bundle
+from pipelines.features.engine import FeatureEngine
+from pipelines.register import stage as register
+from pipelines.settings import ROOT
+from serving.catalog import Served
+from serving.history import History
+from serving.predictor import Predictor
+from tests.bundles import fake_run
+from trading.instrument import Instrument
+
+NOW = pd.Timestamp("2026-01-01", tz="UTC")
+
+
+@pytest.fixture(scope="session")
+def engine(params):
+    """The features that are served."""
+    return FeatureEngine(params.features.groups, "1h")
+
+
+@pytest.fixture(scope="session")
+def served_bars(sample_bars, engine):
+    """Enough bars for the warm-up, and some more."""
+    return sample_bars.iloc[: engine.warmup + 400]
+
+
+@pytest.fixture(scope="session")
+def served_features(engine, served_bars):
+    """Features of all of them."""
+    return engine.batch(served_bars)
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory, params, engine, served_bars, served_features):
+    """A run whose bundles know all but the last 50 bars, registered and never proven."""
+    made = fake_run(
+        tmp_path_factory.mktemp("state"),
+        params,
+        Instrument("BTC/USD", "1h"),
+        served_bars.iloc[:-50],
+        served_features,
+        features_hash=engine.spec_hash,
+        warmup=engine.warmup,
+    )
+    context = replace(made, settings=made.settings.model_copy(update={"home": ROOT}))
+    with patch.object(register, "check_reload", lambda *args: None):
+        register.run(context)
+    return context
+
+
+@pytest.fixture(scope="session")
+def predictors(workspace, params):
+    """One per horizon, without a registry."""
+    folders = [workspace.files.path(f"data/train/{h}") for h in params.labels.horizons]
+    return [Predictor(load_bundle(folder), "1", "candidate") for folder in folders]
+
+
+@pytest.fixture
+def history(predictors, served_bars, engine):
+    """What the service starts from."""
+    rows = max(predictor.rows for predictor in predictors)
+    return History(predictors[0].instrument, served_bars.iloc[:-50], rows=rows, max_gap=24)
+
+
+@pytest.fixture
+def served(predictors, history):
+    """An instrument as the service holds it; its clock stands."""
+    return Served(predictors, history, clock=lambda: NOW)

@@ -1,0 +1,121 @@
+"""Newer bars are believed only if they continue the history."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serving.history import History
+from trading.errors import ServingError
+from trading.instrument import Instrument
+
+HOUR = pd.Timedelta("1h")
+BITCOIN = Instrument("BTC/USD", "1h")
+NOW = pd.Timestamp("2030-01-01", tz="UTC")
+
+
+def make_bars(rows, start="2019-01-01"):
+    index = pd.date_range(start, periods=rows, freq="h", tz="UTC", name="timestamp")
+    close = 100 + np.arange(rows) % 7 * 1.0
+    return pd.DataFrame(
+        {"open": close, "high": close + 1, "low": close - 1, "close": close, "volume": 5.0}, index=index
+    )
+
+
+ALL = make_bars(200)
+OLD = ALL.iloc[:100]
+
+
+@pytest.fixture
+def history():
+    return History(BITCOIN, OLD, rows=60, max_gap=5)
+
+
+def test_newer_bars_are_added_and_the_oldest_forgotten(history):
+    after = history.extended(ALL.iloc[100:110], NOW)
+    pd.testing.assert_frame_equal(after.bars, ALL.iloc[50:110], check_freq=False)
+    pd.testing.assert_frame_equal(history.bars, ALL.iloc[40:100], check_freq=False)
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.integers(0, 20))
+@settings(max_examples=40, deadline=None)
+def test_in_whatever_pieces_they_come(sizes, overlap):
+    whole = History(BITCOIN, OLD, rows=60, max_gap=5)
+    pieces, at = whole, 100
+    for size in sizes:
+        pieces = pieces.extended(ALL.iloc[max(at - overlap, 0) : at + size], NOW)
+        at = min(at + size, len(ALL))
+    pd.testing.assert_frame_equal(pieces.bars, whole.extended(ALL.iloc[100:at], NOW).bars, check_freq=False)
+
+
+def test_bars_that_are_known_change_nothing(history):
+    assert history.extended(ALL.iloc[70:100], NOW) is history
+
+
+def test_a_gap_within_the_history_stays_a_gap():
+    holed = History(BITCOIN, OLD.drop(OLD.index[80]), rows=60, max_gap=5)
+    assert ALL.index[80] not in holed.extended(ALL.iloc[70:110], NOW).bars.index
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda b: b.iloc[::-1], "it comes after"),
+        (lambda b: pd.concat([b, b.iloc[-1:]]), "it comes after"),
+        (lambda b: b.set_axis(b.index + pd.Timedelta("30min")), "not the open of a bar"),
+        (lambda b: b.assign(close=np.nan), "not a number"),
+        (lambda b: b.assign(volume=np.inf), "not a number"),
+        (lambda b: b.assign(low=-1.0), "not above zero"),
+        (lambda b: b.assign(volume=-1.0), "volume is negative"),
+        (lambda b: b.assign(high=b["low"] - 0.5), "high is below its low"),
+        (lambda b: b.assign(close=b["high"] + 1), "above its high"),
+        (lambda b: b.assign(open=b["low"] - 1), "below its low"),
+    ],
+)
+def test_bars_that_cannot_be_are_refused(history, spoil, complaint):
+    before = history.bars.copy()
+    with pytest.raises(ServingError, match=complaint) as caught:
+        history.extended(spoil(ALL.iloc[100:105]), NOW)
+    assert "2019-01-05" in caught.value.what, "names the bar"
+    assert caught.value.remedy
+    pd.testing.assert_frame_equal(history.bars, before)
+
+
+def test_bars_at_odds_with_the_history_are_refused(history):
+    changed = ALL.iloc[90:105].copy()
+    changed.loc[changed.index[3], "close"] += 0.001
+    with pytest.raises(ServingError, match=r"its close is 102\.001, and the history has 102"):
+        history.extended(changed, NOW)
+
+
+def test_the_bar_that_is_still_open_is_refused(history):
+    last = ALL.index[101]
+    assert history.extended(ALL.iloc[100:102], last + HOUR).bars.index[-1] == last
+    with pytest.raises(ServingError, match="refused: it closes at"):
+        history.extended(ALL.iloc[100:102], last + HOUR - pd.Timedelta("1s"))
+
+
+def test_a_gap_that_is_too_wide_is_named(history):
+    assert len(history.extended(ALL.iloc[105:106], NOW).bars) == 60
+    with pytest.raises(ServingError, match="6 bars are missing between 2019-01-05T03:00:00") as caught:
+        history.extended(ALL.iloc[106:107], NOW)
+    assert "2019-01-05T03:00:00" in caught.value.remedy
+    inner = ALL.iloc[[100, 101, 108]]
+    with pytest.raises(ServingError, match="6 bars are missing between 2019-01-05T05:00:00"):
+        history.extended(inner, NOW)
+
+
+def test_the_version_with_the_newest_bars_is_right():
+    other = OLD.iloc[:50] * 1.01
+    both = History.union(BITCOIN, [other, OLD.iloc[30:]], rows=1000, max_gap=5)
+    assert both.bars["close"].iloc[29] == other["close"].iloc[29]
+    pd.testing.assert_frame_equal(both.bars.iloc[30:], OLD.iloc[30:], check_freq=False)
+
+
+def test_what_lies_before_too_wide_a_gap_is_left_out():
+    parts = [OLD.iloc[:20], OLD.iloc[60:]]
+    pd.testing.assert_frame_equal(
+        History.union(BITCOIN, parts, rows=1000, max_gap=5).bars, OLD.iloc[60:], check_freq=False
+    )
+    assert len(History.union(BITCOIN, parts, rows=1000, max_gap=40).bars) == 60
