@@ -1,0 +1,188 @@
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboard import figures
+from dashboard.report import REPORT, write_report
+from pipelines.context import Context
+from trading.errors import StageError, WorkspaceError
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without pictures: they have tests of their own, and take seconds."""
+    for name in ("performance", "fan", "calibration", "importance"):
+        monkeypatch.setattr(figures, name, lambda *_, **__: "<svg></svg>")
+
+
+class _Balance(HTMLParser):
+    """Open and closing tags must match; collects the ids."""
+
+    VOID = frozenset({"meta", "br", "link", "img"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.ids += [value for key, value in attrs if key == "id" and value]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def _text(html: str) -> str:
+    """What a reader sees, with spaces folded."""
+    html = re.sub(r"<(style|svg).*?</\1>", " ", html, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def test_a_whole_report(fill: Callable[..., Context], evidence: dict[str, Any]) -> None:
+    del evidence["horizons"]["1h"], evidence["horizons"]["24h"]
+    context = fill()
+    path = write_report(context)
+    html = path.read_text(encoding="utf-8")
+    assert path == context.files.path(REPORT)
+    assert (context.settings.state / "reports" / "BTC-USD-1h.html").read_text(encoding="utf-8") == html
+    page = _Balance()
+    page.feed(html)
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+    for link in re.findall(r'<a href="#(\w+)"', html):
+        assert link in page.ids
+    # Self-contained: nothing is fetched, nothing is run.
+    assert not re.search(r"<(script|link|img|iframe)|@import|url\((?!#)", html)
+    assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", html)
+    assert html.count('<svg class="whisker"') == 2
+    assert html.count('<div class="wide">') == html.count('<div class="narrow">') == 4
+
+
+@pytest.mark.usefixtures("quick")
+def test_it_says_what_the_evidence_says(fill: Callable[..., Context], evidence: dict[str, Any]) -> None:
+    text = _text(write_report(fill()).read_text(encoding="utf-8"))
+    assert "No edge after costs: not promoted." in text
+    assert "BTC/USD, 1h bars" in text
+    for said in (
+        "55.0% [53.9, 56.0]",
+        "54.3%: bet against the last bar",
+        "vote of all models 55.0% [53.9, 56.0] 54.3% +0.7 [−0.4, 1.8] 0.2479 0.6888 0.565",
+        "random forest 54.9%",
+        "0.80 [−1.02, 2.61]",
+        "2018-10-01 to 2018-12-30 8,600 26 2,175",
+        "break-even 8.3 bps a side",
+        "✗ fail −0.004 0",
+        "✓ pass 3.1e−07 1.0e−05",
+        "control: leak planted in features – 320,632 ✓ 41",
+        "registered as BTC-USD-1h-4h, version 3, candidate",
+        evidence["environment"]["lock_sha256"],
+        evidence["data"]["sha256"],
+        "How to read this",
+    ):
+        assert said in text, said
+    # Sections go from the shortest horizon to the longest.
+    assert text.index("next 1 bar;") < text.index("next 4 bars;") < text.index("next 24 bars;")
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_version_that_passed_is_called_champion(fill: Callable[..., Context]) -> None:
+    text = _text(write_report(fill(passing=("1h", "4h", "24h"))).read_text(encoding="utf-8"))
+    assert "Passed the gate after costs, at every horizon." in text
+    assert "candidate and champion" in text
+    assert "unproven . They are for trading on paper" not in text
+
+
+@pytest.mark.usefixtures("quick")
+def test_before_the_gate_it_says_so(fill: Callable[..., Context]) -> None:
+    text = _text(write_report(fill(judged=False, registered=False)).read_text(encoding="utf-8"))
+    assert "Not judged yet." in text
+    assert "What the gate said" not in text
+    assert "registered as" not in text
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_version_of_another_bundle_is_not_claimed(fill: Callable[..., Context], evidence: dict[str, Any]) -> None:
+    context = fill()
+    evidence["horizons"]["1h"]["bundle"]["hash"] = "newer"
+    context.files.write_json("data/evidence/evidence.json", evidence)
+    text = _text(write_report(context).read_text(encoding="utf-8"))
+    assert "BTC-USD-1h-1h, version" not in text
+    assert "BTC-USD-1h-4h, version" in text
+
+
+def _emptied(value: object) -> object:
+    """The same shape, every measured number missing."""
+    match value:
+        case dict():
+            kept = {"horizon_bars", "fold", "count", "predicted", "observed", "mean", "std"}
+            return {key: item if key in kept else _emptied(item) for key, item in value.items()}
+        case list():
+            return [_emptied(item) for item in value]
+        case bool() | str():
+            return value
+        case _:
+            return None
+
+
+@pytest.mark.usefixtures("quick")
+def test_missing_values_are_dashes_never_zeros(fill: Callable[..., Context], evidence: dict[str, Any]) -> None:
+    context = fill()
+    empty = {**evidence, "horizons": _emptied(evidence["horizons"]), "measured": {}}
+    context.files.write_json("data/evidence/evidence.json", empty)
+    context.files.path("data/gate/verdict.json").unlink()
+    html = write_report(context).read_text(encoding="utf-8")
+    text = _text(html)
+    assert "the strategy – – – – –" in text
+    assert "vote of all models – – – – – – – –" in text
+    assert "one forecast takes – ms" in text
+    for wrong in ("None", "nan", "Undefined"):
+        assert not re.search(rf"\b{wrong}\b", text)
+    assert '<div class="meter"' not in html
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("audit", "said"),
+    [
+        ({"clean": False, "control_caught": True, "checks": [{"changed": 2}]}, "✗ look-ahead found"),
+        ({"clean": False, "control_caught": True, "checks": [{"changed": 0}]}, "✗ not everything was compared"),
+        ({"clean": True, "control_caught": False, "checks": []}, "✗ the control was not caught"),
+    ],
+)
+def test_a_failed_audit_is_not_glossed_over(
+    fill: Callable[..., Context], evidence: dict[str, Any], audit: dict[str, Any], said: str
+) -> None:
+    context = fill()
+    context.files.write_json("data/evidence/evidence.json", {**evidence, "audit": audit})
+    assert said in _text(write_report(context).read_text(encoding="utf-8"))
+
+
+@pytest.mark.usefixtures("quick")
+def test_words_from_outside_are_escaped(fill: Callable[..., Context], evidence: dict[str, Any]) -> None:
+    context = fill()
+    evidence["environment"]["commit"] = "<b onclick=x>"
+    context.files.write_json("data/evidence/evidence.json", evidence)
+    assert "&lt;b onclick=x&gt;" in write_report(context).read_text(encoding="utf-8")
+
+
+def test_without_evidence_it_says_what_to_do(context: Context) -> None:
+    with pytest.raises(StageError, match=r"evidence\.json is missing"):
+        write_report(context)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_folder_that_cannot_be_written(fill: Callable[..., Context]) -> None:
+    context = fill()
+    Path(context.settings.state).mkdir(parents=True)
+    (context.settings.state / "reports").write_text("a file where a folder should be")
+    with pytest.raises(WorkspaceError, match="cannot write the report"):
+        write_report(context)
