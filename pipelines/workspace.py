@@ -1,0 +1,273 @@
+"""Where an instrument's run lives: the repository root for the committed run, a folder of its own for every other.
+
+Each workspace is a DVC repository without git: code and ``dvc.yaml`` are links to the root's, params and identity are
+its own, so that running one never makes another stale. All share one cache.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from configparser import ConfigParser
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from uuid import uuid4
+
+import yaml
+
+from pipelines.artifacts import Artifacts, digest
+from pipelines.ingest.reader import SUFFIXES
+from pipelines.params import RunIdentity, overlay, read_params, read_run
+from pipelines.settings import Settings
+from trading.errors import BarError, WorkspaceError
+
+# What a stage runs on besides its data. Serving, dashboard and flows are no part of any stage.
+LINKS = ("dvc.yaml", "trading", "models", "pipelines")
+SOURCE = "source"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder with ``dvc.yaml``, ``params.yaml``, ``run.yaml`` and ``data/``.
+
+    Parameters
+    ----------
+    root
+        The folder.
+    run
+        What its ``run.yaml`` says.
+    profile
+        What its ``params.yaml`` was rendered with.
+    source
+        The user's file or folder of bars; :func:`sync_source` brings it into the workspace.
+    settings
+        Where the code and the state are.
+    """
+
+    root: Path
+    run: RunIdentity
+    profile: str
+    source: Path
+    settings: Settings
+
+    @property
+    def is_home(self) -> bool:
+        """Whether this is the repository root, which is the committed run's workspace."""
+        return self.root == self.settings.home
+
+    @property
+    def key(self) -> str:
+        """Name for files about this workspace that lie elsewhere."""
+        return "home" if self.is_home else self.run.instrument.name
+
+
+def root_or_workspace(settings: Settings, run: RunIdentity, profile: str = "quick") -> Workspace:
+    """The workspace of a run. Nothing is written: see :func:`prepare`.
+
+    Parameters
+    ----------
+    settings
+        The root is a workspace only while state is kept there.
+    run
+        A relative ``source`` is a path below ``settings.home``.
+    profile
+        ``quick`` or a name under ``profiles`` of ``params.yaml``.
+    """
+    settings = settings.model_copy(update={"home": settings.home.resolve(), "state": settings.state.resolve()})
+    source = settings.home / Path(run.source).expanduser()
+    committed = read_run(settings.home / "run.yaml")
+    same = (run.instrument, run.source, run.as_of) == (committed.instrument, committed.source, committed.as_of)
+    if same and profile == "quick" and settings.state == settings.home:
+        return Workspace(settings.home, committed, profile, source, settings)
+    own = RunIdentity(
+        symbol=run.instrument.symbol,
+        timeframe=run.timeframe,
+        source=SOURCE if source.is_dir() else f"{SOURCE}/{source.name}",
+        as_of=run.as_of,
+    )
+    return Workspace(settings.state / "workspaces" / run.instrument.name, own, profile, source, settings)
+
+
+@contextmanager
+def locked(workspace: Workspace, purpose: str = "run") -> Iterator[None]:
+    """Hold the workspace for a purpose; the kernel lets go when this process ends, however it ends.
+
+    Raises
+    ------
+    WorkspaceError
+        If another process holds it, or the state folder cannot be written.
+    """
+    path = workspace.settings.state / "state" / "locks" / f"{workspace.key}-{purpose}.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(path.parent, error) from error
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            stream.seek(0)
+            holder = stream.read().strip() or "unknown"
+            raise WorkspaceError(
+                f"another {purpose} (process {holder}) is at work on {workspace.run.instrument.name}",
+                where=str(workspace.root),
+                rule=f"one {purpose} at a time in a workspace",
+                remedy="wait for it, or end it with Ctrl-C",
+            ) from error
+        stream.truncate(0)
+        stream.write(f"{os.getpid()}\n")
+        stream.flush()
+        yield
+
+
+def prepare(workspace: Workspace) -> None:
+    """Make the workspace what its run, profile and code ask for; each step is atomic, and done only where needed.
+
+    Call it while the workspace is :func:`locked`: a stage fails if its params change under it.
+
+    Raises
+    ------
+    ParamsError
+        If the root's ``params.yaml`` with the profile is invalid.
+    WorkspaceError
+        If the folder cannot be written.
+    """
+    home, root = workspace.settings.home, workspace.root
+    read_params(home / "params.yaml", profile=workspace.profile)
+    if workspace.is_home:
+        return
+    raw = yaml.safe_load((home / "params.yaml").read_text(encoding="utf-8"))
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for name in LINKS:
+            _link(root / name, home / name)
+    except OSError as error:
+        raise _unwritable(root, error) from error
+    rendered = raw if workspace.profile == "quick" else overlay(raw, raw["profiles"][workspace.profile])
+    run = workspace.run
+    identity = {
+        "symbol": run.symbol,
+        "timeframe": run.timeframe,
+        "source": run.source,
+        # Text, for DVC takes an unquoted date for something that it cannot write down.
+        "as_of": None if run.as_of is None else run.as_of.isoformat(),
+    }
+    _write(workspace, ".dvcignore", (home / ".dvcignore").read_text(encoding="utf-8"))
+    _write(workspace, ".dvc/config", _config(workspace))
+    _write(workspace, "params.yaml", yaml.safe_dump(rendered, sort_keys=False))
+    _write(workspace, "run.yaml", yaml.safe_dump(identity, sort_keys=False))
+
+
+def sync_source(workspace: Workspace, source: Path) -> bool:
+    """Bring the user's file or folder of bars into the workspace, as far as its content is not there yet.
+
+    Copies are what stages read: a source that grows while they run, or is written to anew with the same content, makes
+    nothing stale. The root reads the committed sample where it lies.
+
+    Returns
+    -------
+    bool
+        Whether anything was different.
+
+    Raises
+    ------
+    BarError
+        If there is no such file, or the folder is empty.
+    WorkspaceError
+        If the copy cannot be written.
+    """
+    if workspace.is_home:
+        return False
+    require_source(source)
+    wanted = {source.name: source} if source.is_file() else _files(source, SUFFIXES)
+    if not wanted:
+        raise BarError(
+            f"{source.name} holds no file of bars",
+            where=str(source),
+            rule=f"files that end in {', '.join(SUFFIXES)}",
+            remedy="put files of bars into it",
+        )
+    target = workspace.root / SOURCE
+    changed = False
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for name in _files(target).keys() - wanted.keys():
+            (target / name).unlink()
+            changed = True
+        for name, file in wanted.items():
+            copy = target / name
+            if copy.is_file() and copy.stat().st_size == file.stat().st_size and digest(copy) == digest(file):
+                continue
+            temporary = copy.with_name(f".{copy.name}.{uuid4().hex[:8]}.tmp")
+            shutil.copyfile(file, temporary)
+            temporary.replace(copy)
+            changed = True
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    return changed
+
+
+def require_source(source: Path) -> None:
+    """Raise a :class:`~trading.errors.BarError` if there is no such file or folder."""
+    if not source.exists():
+        raise BarError(
+            f"{source.name} does not exist",
+            where=str(source),
+            rule="a file of bars, or a folder of them",
+            remedy="check the path",
+        )
+
+
+def _files(folder: Path, suffixes: tuple[str, ...] = ("",)) -> dict[str, Path]:
+    """Files in a folder by their names, without hidden ones and those that end otherwise."""
+    return {
+        path.name: path
+        for path in sorted(folder.iterdir())
+        if path.is_file() and not path.name.startswith(".") and path.name.lower().endswith(suffixes)
+    }
+
+
+def _link(link: Path, target: Path) -> None:
+    if link.is_symlink() and link.readlink() == target:
+        return
+    temporary = link.with_name(f".{link.name}.{uuid4().hex[:8]}.tmp")
+    temporary.symlink_to(target)
+    temporary.replace(link)
+
+
+def _write(workspace: Workspace, name: str, text: str) -> None:
+    files = Artifacts(workspace.root)
+    if not files.exists(name) or files.path(name).read_text(encoding="utf-8") != text:
+        files.write_text(name, text)
+
+
+def _config(workspace: Workspace) -> str:
+    """The root's DVC configuration with one cache for all, and remotes that do not depend on where it lies."""
+    home, state = workspace.settings.home, workspace.settings.state
+    config = ConfigParser(interpolation=None)
+    config.read(home / ".dvc" / "config", encoding="utf-8")
+    for section in config.sections():
+        url = config[section].get("url", "")
+        if url and "://" not in url:
+            config[section]["url"] = str((home / ".dvc" / url).resolve())
+    if not config.has_section("core"):
+        config.add_section("core")
+    config["core"]["no_scm"] = "true"
+    if not config.has_section("cache"):
+        config.add_section("cache")
+    config["cache"]["dir"] = str(home / ".dvc" / "cache" if state == home else state / "workspaces" / ".cache")
+    text = StringIO()
+    config.write(text)
+    return text.getvalue()
+
+
+def _unwritable(path: Path, error: OSError) -> WorkspaceError:
+    return WorkspaceError(
+        f"cannot write {path}: {error.strerror}",
+        where=str(path),
+        rule="a folder this user may write to, with space left",
+        remedy="free some space, or choose another folder with ENGINE_STATE",
+    )

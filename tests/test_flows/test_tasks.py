@@ -1,0 +1,66 @@
+"""What Prefect shows of a run, and which failures it tries again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.stages import StageCrashedError
+from flows.tasks import metric_rows, verdict_text
+from trading.errors import BarError
+
+EVIDENCE = Path(__file__).resolve().parents[1] / "data" / "evidence.json"
+
+
+@pytest.fixture
+def evidence() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(EVIDENCE.read_text())
+    return found
+
+
+@pytest.fixture
+def verdict(evidence: dict[str, Any]) -> dict[str, Any]:
+    rules = [
+        {"rule": "min_trades", "passed": True, "reason": "640 fills"},
+        {"rule": "deflated_sharpe", "passed": False, "reason": "0.41 is below 0.95"},
+    ]
+    found = {"verdict": "refused", "question": "first", "summary": "No edge after costs.", "rules": rules}
+    return {
+        "instrument": "BTC-USD-1h",
+        "as_of": evidence["as_of"],
+        "horizons": dict.fromkeys(evidence["horizons"], found),
+    }
+
+
+def test_the_verdict_names_the_rules_that_were_broken(evidence: dict[str, Any], verdict: dict[str, Any]) -> None:
+    text = verdict_text(evidence, verdict)
+    assert text.startswith("# BTC/USD 1h as of ")
+    for horizon in evidence["horizons"]:
+        assert f"## {horizon}: refused" in text
+    assert "- **deflated_sharpe**: 0.41 is below 0.95" in text
+    assert "min_trades" not in text
+
+
+def test_metrics_are_a_row_a_horizon(evidence: dict[str, Any], verdict: dict[str, Any]) -> None:
+    rows = metric_rows(evidence, verdict)
+    assert [row["horizon"] for row in rows] == list(evidence["horizons"])
+    for row in rows:
+        found = evidence["horizons"][row["horizon"]]
+        assert row["accuracy"] == found["skill"]["vote"]["accuracy"]
+        assert row["baseline_accuracy"] == found["baselines"][found["best_baseline"]]["accuracy"]
+        assert row["sharpe"] == found["strategy"]["sharpe"]
+        assert row["verdict"] == "refused"
+
+
+@pytest.mark.parametrize(("error", "again"), [(BarError("bad"), False), (StageCrashedError("locked"), True)])
+def test_only_what_the_user_cannot_mend_is_tried_again(error: Exception, again: bool) -> None:
+    from prefect import Task
+    from prefect.client.schemas.objects import TaskRun
+    from prefect.states import Failed
+
+    from flows.tasks import mendable_by_time
+
+    task = Task(lambda: None)
+    run = TaskRun.model_construct()
+    assert mendable_by_time(task, run, Failed(data=error)) is again
