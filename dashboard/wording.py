@@ -178,4 +178,4 @@ def headline(verdict: Mapping[str, Any] | None) -> tuple[str, str]:
         return "Failed its own checks: not promoted", "bad"
     if all(one.get("question") == "refresh" for one in horizons.values()):
         return "Worse than the champion it would refresh: not promoted", "neutral"
-    return "No edge after costs: not promoted", "neutral"
+    return "No proven edge after costs: not promoted", "neutral"

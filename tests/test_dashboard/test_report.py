@@ -70,7 +70,7 @@ def test_a_whole_report(fill: Callable[..., Context], evidence: dict[str, Any]) 
 @pytest.mark.usefixtures("quick")
 def test_it_says_what_the_evidence_says(fill: Callable[..., Context], evidence: dict[str, Any]) -> None:
     text = _text(write_report(fill()).read_text(encoding="utf-8"))
-    assert "No edge after costs: not promoted." in text
+    assert "No proven edge after costs: not promoted." in text
     assert "BTC/USD, 1h bars" in text
     for said in (
         "55.0% [53.9, 56.0]",

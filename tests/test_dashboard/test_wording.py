@@ -103,7 +103,7 @@ def _verdict(question: str = "first", **horizons: list[str] | None) -> dict[str,
 def test_headlines() -> None:
     assert wording.headline(None) == ("Not judged yet", "neutral")
     assert wording.headline({"horizons": {}}) == ("Not judged yet", "neutral")
-    assert wording.headline(_verdict(h1h=["skill"])) == ("No edge after costs: not promoted", "neutral")
+    assert wording.headline(_verdict(h1h=["skill"])) == ("No proven edge after costs: not promoted", "neutral")
     assert wording.headline(_verdict(h1h=None, h4h=None))[1] == "good"
     text, tone = wording.headline(_verdict(h24h=None, h1h=["skill"], h4h=None))
     assert tone == "mixed"
