@@ -14,7 +14,6 @@ from trading.errors import WorkspaceError
 
 EVIDENCE = "data/evidence/evidence.json"
 VERDICT = "data/gate/verdict.json"
-REGISTERED = "data/register/registered.json"
 REPORT = "data/report/report.html"
 _DAY = pd.Timedelta(days=1)
 
@@ -22,8 +21,8 @@ _DAY = pd.Timedelta(days=1)
 def write_report(context: Context) -> Path:
     """Write the workspace's report, and a copy under the state folder that outlives the next run of another instrument.
 
-    Reads the evidence, curves and fans that the stages left; the verdict and the registered versions where they are
-    already there.
+    Reads the evidence, curves and fans that the stages left, and the verdict where it is there already. Versions are
+    registered after it, with the report among their artifacts.
 
     Returns
     -------
@@ -42,7 +41,6 @@ def write_report(context: Context) -> Path:
     html = render(
         evidence,
         files.read_json(VERDICT) if files.exists(VERDICT) else None,
-        files.read_json(REGISTERED) if files.exists(REGISTERED) else None,
         {name: files.read_frame(f"data/backtest/{name}/curves.parquet") for name in evidence["horizons"]},
         {name: files.read_frame(f"data/backtest/{name}/fan.parquet") for name in evidence["horizons"]},
         bars_per_day=_DAY / instrument.bar,
@@ -64,7 +62,6 @@ def write_report(context: Context) -> Path:
 def render(
     evidence: Mapping[str, Any],
     verdict: Mapping[str, Any] | None,
-    registered: Mapping[str, Any] | None,
     curves: Mapping[str, pd.DataFrame],
     fans: Mapping[str, pd.DataFrame],
     *,
@@ -74,7 +71,7 @@ def render(
 
     Parameters
     ----------
-    evidence, verdict, registered
+    evidence, verdict
         Content of their JSON files.
     curves
         For each horizon ``equity`` and ``buy_and_hold`` on the test bars.
@@ -120,7 +117,6 @@ def render(
             "key": f"h{number}",
             "evidence": one,
             "verdict": judged.get(name),
-            "version": _version(registered, name, one),
             "baseline": _baseline(one),
             "members": wording.ordered(one["skill"], wording.FAMILIES),
             "baselines": wording.ordered(one["baselines"], wording.BASELINES),
@@ -181,12 +177,3 @@ def _span(evidence: Mapping[str, Any], values: Any) -> tuple[float, float]:
     """One scale for the whiskers of every horizon, so that they can be compared by eye."""
     known = [value for one in evidence["horizons"].values() for value in values(one) if value is not None]
     return (min(known), max(known)) if known else (0.0, 1.0)
-
-
-def _version(registered: Mapping[str, Any] | None, name: str, one: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The registered version of the bundle that was tested; what is registered may still be the run before."""
-    found = (registered or {}).get("horizons", {}).get(name)
-    if found is None or found["bundle_hash"] != one["bundle"]["hash"]:
-        return None
-    there = [alias for alias, why in found["aliases_kept"].items() if why == "already there"]
-    return {**found, "aliases": sorted({*found["aliases_moved"], *there})}

@@ -1,6 +1,7 @@
 """Retrain: one locked, healed run of the whole pipeline for one instrument."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -110,10 +111,15 @@ def run(
         prepare(workspace)
         require_source(workspace.source)
         on_progress("ingest", 0, 0, "starting Prefect")
-        with prefect_api(workspace.settings, server), logs_to(_log_file(workspace)):
-            from flows.tasks import Job, retrain
+        steps = steps or Steps()
+        with ThreadPoolExecutor(1) as background:
+            # New databases are migrated for a while, MLflow's and Prefect's: at the same time.
+            ledger = background.submit(steps.ledger, workspace.settings)
+            with prefect_api(workspace.settings, server), logs_to(_log_file(workspace)):
+                from flows.tasks import Job, retrain
 
-            outcome = retrain(Job(workspace, steps or Steps(), on_progress, stage))
+                ledger.result()
+                outcome = retrain(Job(workspace, steps, on_progress, stage))
         files = Artifacts(workspace.root)
         return RetrainResult(
             workspace=workspace.root,

@@ -6,6 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.context import Context
+from pipelines.settings import Settings
+
+
+def open_ledger(settings: Settings) -> None:
+    """Create MLflow's store where it is missing."""
+    from pipelines.tracking_store import open_store
+
+    open_store(settings)
 
 
 def gate(context: Context) -> None:
@@ -42,6 +50,8 @@ class Steps:
 
     Parameters
     ----------
+    ledger
+        Makes sure, before the first stage, that trials can be booked.
     gate, register
         Write ``data/gate/verdict.json`` and ``data/register/registered.json``.
     report
@@ -50,6 +60,7 @@ class Steps:
         Answers with ``signals``, a list.
     """
 
+    ledger: Callable[[Settings], None] = open_ledger
     gate: Callable[[Context], None] = gate
     report: Callable[[Context], Path] = write_report
     register: Callable[[Context], None] = register

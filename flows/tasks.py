@@ -23,7 +23,6 @@ from trading.errors import EngineError
 BARS = "data/validated/bars.parquet"
 EVIDENCE = "data/evidence/evidence.json"
 VERDICT = "data/gate/verdict.json"
-REGISTERED = "data/register/registered.json"
 REPORT = "data/report/report.html"
 MADE_FROM = "data/report/made_from.json"
 
@@ -150,10 +149,9 @@ class _Retraining:
         steps = self.job.steps
         before = self._judged()
         self.step("gate", steps.gate)
-        # Drawn before registering, so that the versions carry it; and after, so that it names the versions.
-        self.draw()
-        self.step("register", steps.register)
+        # Before registering, so that the versions carry it.
         report = self.draw()
+        self.step("register", steps.register)
         answer = self.step("serve_check", steps.check)
         return list(answer["signals"]), report, before != self._judged()
 
@@ -183,13 +181,11 @@ class _Retraining:
         create_table_artifact(key=f"metrics-{key}", table=metric_rows(evidence, verdict))
 
     def _judged(self) -> str:
-        """Digest of all that the report shows: evidence, verdict, versions, and the code that draws it."""
+        """Digest of all that the report shows: evidence, verdict, and the code that draws it."""
         known = [self.files.read_json(name) for name in (EVIDENCE, VERDICT) if self.files.exists(name)]
-        registered = self.files.read_json(REGISTERED)["horizons"] if self.files.exists(REGISTERED) else {}
-        versions = {horizon: (found["name"], found["version"]) for horizon, found in registered.items()}
         drawing = self.workspace.settings.home / "dashboard"
         code = {path.name: digest(path) for path in sorted(drawing.rglob("*")) if path.suffix in (".py", ".j2")}
-        return content_hash([known, versions, code])
+        return content_hash([known, code])
 
     def _shown(self) -> str:
         found = self.files.read_json(MADE_FROM) if self.files.exists(MADE_FROM) else {}

@@ -176,6 +176,7 @@ class BacktestParams(Strict):
     first_test_fraction: Fraction
     refits: Count
     embargo_bars: Annotated[int, Field(ge=0)]
+    confidence: Fraction
     random_paths: Count
     monte_carlo: MonteCarloParams
 

@@ -6,6 +6,8 @@ from typing import Any
 from pipelines.artifacts import content_hash
 from pipelines.params import Params
 
+# What decides the model that comes out; the rest of params.yaml is about judging it.
+TRAINING = ("seed", "features", "labels", "costs", "positions", "models", "tune", "backtest")
 Settings = Mapping[str, Mapping[str, Any]]
 
 
@@ -21,6 +23,11 @@ def family_settings(params: Params, tuned: Mapping[str, Mapping[str, Any]]) -> d
     """
     base = params.models.model_dump()
     return {family: {**base[family], **tuned.get(family, {})} for family in params.models.voting}
+
+
+def training_params(params: Params) -> dict[str, Any]:
+    """The sections of ``params.yaml`` that decide the model, as plain values."""
+    return params.model_dump(mode="json", include=set(TRAINING))
 
 
 def recipe_hash(params: Params, settings: Settings, horizon: str) -> str:

@@ -33,7 +33,7 @@ def run(context: Context) -> None:
     for horizon in params.labels.horizons:
         folds = sorted((r for r in results if r.horizon == horizon), key=lambda r: r.fold)
         identity = recipe_hash(params, settings[horizon], horizon)
-        judged = judge(Strategy(params, instrument, horizon), bars, folds, identity, params.gate.confidence)
+        judged = judge(Strategy(params, instrument, horizon), bars, folds, identity, params.backtest.confidence)
         for name in ("predictions", "curves", "fan", "fills"):
             files.write_frame(f"data/backtest/{horizon}/{name}.parquet", getattr(judged, name))
         files.write_json(f"data/backtest/{horizon}/metrics.json", judged.metrics | {"recipe_sha256": identity})

@@ -16,7 +16,7 @@ from pipelines.splits import PurgedWalkForward
 from trading.instrument import Instrument
 
 VOLATILITY = "volatility_24"
-IMPORTANCE_ROWS = 700
+IMPORTANCE_ROWS = 400
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def run(context: Context) -> None:
             },
             "test": {"first": first[0]["test_first"], "last": first[-1]["test_last"], "folds": len(first)},
             "costs": params.costs.model_dump() | {"per_side_bps": params.costs.costs().per_side * 1e4},
-            "confidence": params.gate.confidence,
+            "confidence": params.backtest.confidence,
             "audit": files.read_json("data/audit/audit.json"),
             "environment": provenance(context.settings.home)
             | {"params_sha256": content_hash(params.model_dump(mode="json", exclude={"profiles"}))},

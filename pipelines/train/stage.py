@@ -10,7 +10,7 @@ from pipelines.context import Context
 from pipelines.dataset import Dataset
 from pipelines.features.engine import FeatureEngine
 from pipelines.provenance import provenance
-from pipelines.recipe import family_settings, recipe_hash
+from pipelines.recipe import family_settings, recipe_hash, training_params
 from pipelines.schemas import bar_schema, checked
 from pipelines.train.fit import FittedMember, MemberTask, fit_member
 
@@ -99,7 +99,7 @@ def _write(
             "commit": made["commit"],
             "dirty": made["dirty"],
             "lock_sha256": made["lock_sha256"],
-            "params": params.model_dump(mode="json", by_alias=True, exclude={"profiles"}),
+            "params": training_params(params),
             "settings": settings,
             "seed": params.seed,
             "recipe_sha256": recipe_hash(params, settings, horizon),

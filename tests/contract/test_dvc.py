@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from pipelines.params import Params, RunIdentity
+from pipelines.recipe import TRAINING
 
 ROOT = Path(__file__).resolve().parents[2]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
@@ -111,6 +112,12 @@ def test_all_params_that_a_stage_reads_are_declared(stage: str, graph: grimp.Imp
     own = "\n".join(path.read_text() for path in (ROOT / "pipelines" / stage).glob("*.py"))
     if "params.model_dump" in own:
         assert declared(stage) >= SECTIONS
+
+
+def test_what_a_bundle_stores_of_the_params_is_what_training_depends_on() -> None:
+    # A threshold of the gate is none of it: changing one judges again, and trains nothing.
+    assert declared("train") == set(TRAINING)
+    assert "gate" not in declared("backtest") | declared("audit") | declared("tune")
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -90,7 +90,7 @@ def context(tmp_path: Path, params: Params) -> Context:
 def fill(context: Context, evidence: dict[str, Any]) -> Callable[..., Context]:
     """Write a finished run into the workspace; ``passing`` horizons get through the gate."""
 
-    def filled(passing: tuple[str, ...] = (), *, judged: bool = True, registered: bool = True) -> Context:
+    def filled(passing: tuple[str, ...] = (), *, judged: bool = True) -> Context:
         files = context.files
         files.write_json("data/evidence/evidence.json", evidence)
         for seed, (name, one) in enumerate(evidence["horizons"].items()):
@@ -99,23 +99,6 @@ def fill(context: Context, evidence: dict[str, Any]) -> Callable[..., Context]:
             files.write_frame(f"data/backtest/{name}/fan.parquet", _fan(seed, curves))
         if judged:
             files.write_json("data/gate/verdict.json", _verdict(evidence, passing))
-        if registered:
-            files.write_json(
-                "data/register/registered.json",
-                {
-                    "horizons": {
-                        name: {
-                            "name": f"BTC-USD-1h-{name}",
-                            "version": "3",
-                            "bundle_hash": one["bundle"]["hash"],
-                            "created": True,
-                            "aliases_moved": ["candidate", "champion"] if name in passing else ["candidate"],
-                            "aliases_kept": {} if name in passing else {"champion": "refused"},
-                        }
-                        for name, one in evidence["horizons"].items()
-                    }
-                },
-            )
         return context
 
     return filled

@@ -83,7 +83,6 @@ def test_it_says_what_the_evidence_says(fill: Callable[..., Context], evidence: 
         "✗ fail −0.004 0",
         "✓ pass 3.1e−07 1.0e−05",
         "control: leak planted in features – 320,632 ✓ 41",
-        "registered as BTC-USD-1h-4h, version 3, candidate",
         evidence["environment"]["lock_sha256"],
         evidence["data"]["sha256"],
         "How to read this",
@@ -94,29 +93,17 @@ def test_it_says_what_the_evidence_says(fill: Callable[..., Context], evidence: 
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_version_that_passed_is_called_champion(fill: Callable[..., Context]) -> None:
+def test_a_version_that_passed_is_not_called_unproven(fill: Callable[..., Context]) -> None:
     text = _text(write_report(fill(passing=("1h", "4h", "24h"))).read_text(encoding="utf-8"))
     assert "Passed the gate after costs, at every horizon." in text
-    assert "candidate and champion" in text
     assert "unproven . They are for trading on paper" not in text
 
 
 @pytest.mark.usefixtures("quick")
 def test_before_the_gate_it_says_so(fill: Callable[..., Context]) -> None:
-    text = _text(write_report(fill(judged=False, registered=False)).read_text(encoding="utf-8"))
+    text = _text(write_report(fill(judged=False)).read_text(encoding="utf-8"))
     assert "Not judged yet." in text
     assert "What the gate said" not in text
-    assert "registered as" not in text
-
-
-@pytest.mark.usefixtures("quick")
-def test_a_version_of_another_bundle_is_not_claimed(fill: Callable[..., Context], evidence: dict[str, Any]) -> None:
-    context = fill()
-    evidence["horizons"]["1h"]["bundle"]["hash"] = "newer"
-    context.files.write_json("data/evidence/evidence.json", evidence)
-    text = _text(write_report(context).read_text(encoding="utf-8"))
-    assert "BTC-USD-1h-1h, version" not in text
-    assert "BTC-USD-1h-4h, version" in text
 
 
 def _emptied(value: object) -> object:

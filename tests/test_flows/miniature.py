@@ -95,6 +95,10 @@ def make(home: Path) -> None:
     (home / "run.yaml").write_text("symbol: BTC/USD\ntimeframe: 1h\nsource: data/sample/bars.csv\nas_of: null\n")
 
 
+def _ledger(settings: Settings) -> None:
+    (settings.state / "ledger.db").touch()
+
+
 def _gate(context: Context) -> None:
     found = {"verdict": "refused", "question": "first", "summary": "not yet", "rules": []}
     horizons = dict.fromkeys(context.files.read_json("data/evidence/evidence.json")["horizons"], found)
@@ -115,7 +119,7 @@ def _check(context: Context) -> Mapping[str, Any]:
     return {"signals": [{"horizon": "1h"}]}
 
 
-STEPS = Steps(gate=_gate, report=_report, register=_register, check=_check)
+STEPS = Steps(ledger=_ledger, gate=_gate, report=_report, register=_register, check=_check)
 
 
 def retrain(settings: Settings, told: list[tuple[str, int, int, str]] | None = None, **changes: str) -> RetrainResult:

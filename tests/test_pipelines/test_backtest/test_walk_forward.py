@@ -21,9 +21,9 @@ N = 1200
 @pytest.fixture(scope="module")
 def trees(raw_params: dict[str, Any]) -> Params:
     """Params that vote with the trees only: no TensorFlow in these tests."""
-    return parse_params(
-        {**raw_params, "models": {**raw_params["models"], "voting": {"random_forest": 1.0, "xgboost": 1.0}}}
-    )
+    cheap = {"costs": {"fee_bps": 0.5, "spread_bps": 0.0, "slippage_bps": 0.0}}
+    trees = {"models": {**raw_params["models"], "voting": {"random_forest": 1.0, "xgboost": 1.0}}}
+    return parse_params(overlay({**raw_params, **trees}, cheap))
 
 
 @pytest.fixture(scope="module")
