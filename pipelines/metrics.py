@@ -15,6 +15,7 @@ __all__ = [
     "auc",
     "brier",
     "difference_interval",
+    "effective_number",
     "log_loss",
     "max_drawdown",
     "sharpe",
@@ -85,7 +86,7 @@ def accuracy_interval(hits: ArrayLike, block: int, confidence: float) -> tuple[f
     values, z = _overlapping(hits, block, confidence)
     if not len(values):
         return 0.0, 1.0
-    effective = _effective_number(values, block)
+    effective = effective_number(values, block)
     share, shrink = float(values.mean()), z**2 / effective
     centre = (share + shrink / 2.0) / (1.0 + shrink)
     half = z / (1.0 + shrink) * math.sqrt(share * (1.0 - share) / effective + z**2 / (4.0 * effective**2))
@@ -114,7 +115,7 @@ def difference_interval(differences: ArrayLike, block: int, confidence: float) -
     values, z = _overlapping(differences, block, confidence)
     if not len(values):
         return math.nan, math.nan
-    half = z * float(values.std()) / math.sqrt(_effective_number(values, block))
+    half = z * float(values.std()) / math.sqrt(effective_number(values, block))
     return float(values.mean()) - half, float(values.mean()) + half
 
 
@@ -128,8 +129,17 @@ def _overlapping(values: ArrayLike, block: int, confidence: float) -> tuple[Arra
     return column, NormalDist().inv_cdf((1.0 + confidence) / 2.0)
 
 
-def _effective_number(values: Array, block: int) -> float:
-    """How many independent values have a mean as certain as these, whose neighbours share up to ``block - 1`` bars."""
+def effective_number(values: ArrayLike, block: int) -> float:
+    """How many independent values have a mean as certain as these, whose neighbours share up to ``block - 1`` bars.
+
+    Parameters
+    ----------
+    values
+        One a forecast, in time order.
+    block
+        Bars of the horizon; 1 for forecasts that do not overlap.
+    """
+    values = np.asarray(values, dtype=np.float64)
     n = len(values)
     covariance = _autocovariance(values - values.mean(), min(block, n) - 1)
     if covariance[0] <= 0.0:

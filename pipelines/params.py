@@ -53,7 +53,13 @@ class ValidateParams(Strict):
 class FeatureParams(Strict):
     """Groups of features that are computed."""
 
-    groups: Annotated[list[Group], Field(min_length=1)]
+    groups: list[Group]
+
+    @model_validator(mode="after")
+    def _with_volatility(self) -> Self:
+        if "technical" not in self.groups:
+            raise ValueError("technical must be among the groups: forecasts are scaled by its volatility_24")
+        return self
 
 
 class LabelParams(Strict):
@@ -167,7 +173,6 @@ class MonteCarloParams(Strict):
     """Stationary bootstrap of the strategy's returns."""
 
     paths: Count
-    confidence: Fraction
 
 
 class BacktestParams(Strict):
@@ -178,6 +183,7 @@ class BacktestParams(Strict):
     embargo_bars: Annotated[int, Field(ge=0)]
     confidence: Fraction
     random_paths: Count
+    interval: Fraction
     monte_carlo: MonteCarloParams
 
 

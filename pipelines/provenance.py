@@ -1,5 +1,6 @@
 """What a result was made from, besides its data: commit, lock file, interpreter."""
 
+import hashlib
 import platform
 import subprocess
 from pathlib import Path
@@ -25,6 +26,15 @@ def provenance(home: Path) -> dict[str, Any]:
         "lock_sha256": digest(lock) if lock.exists() else None,
         "python": platform.python_version(),
     }
+
+
+def code_digest(home: Path) -> str:
+    """Digest of the source files that results depend on, whether committed or not."""
+    total = hashlib.sha256()
+    for folder in ("trading", "models", "pipelines"):
+        for file in sorted((home / folder).rglob("*.py")):
+            total.update(f"{file.relative_to(home).as_posix()}\0{digest(file)}\0".encode())
+    return total.hexdigest()
 
 
 def _git(home: Path, *words: str) -> str | None:

@@ -8,7 +8,6 @@ from pipelines.params import Params
 
 # What decides the model that comes out; the rest of params.yaml is about judging it.
 TRAINING = ("seed", "features", "labels", "costs", "positions", "models", "tune", "backtest")
-Settings = Mapping[str, Mapping[str, Any]]
 
 
 def family_settings(params: Params, tuned: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -30,15 +29,23 @@ def training_params(params: Params) -> dict[str, Any]:
     return params.model_dump(mode="json", include=set(TRAINING))
 
 
-def recipe_hash(params: Params, settings: Settings, horizon: str) -> str:
-    """Identity of a recipe: what makes two versions the same method on other data."""
-    return content_hash(
-        {
-            "horizon": horizon,
-            "settings": settings,
-            "weights": params.models.voting,
-            "features": params.features.model_dump(),
-            "positions": params.positions.model_dump(),
-            "costs": params.costs.model_dump(),
-        }
-    )
+def recipe_hash(params: Params, horizon: str, feature_spec: str) -> str:
+    """Identity of a method: what two versions share when one is the other on newer data.
+
+    Tuned values are none of it, for searching them is part of the method; neither is the seed, nor how the result is
+    judged.
+
+    Parameters
+    ----------
+    params
+        Params of the run.
+    horizon
+        What is predicted.
+    feature_spec
+        Hash of the feature definitions.
+    """
+    method = training_params(params)
+    del method["seed"]
+    judging = {"confidence", "random_paths", "monte_carlo"}
+    method["backtest"] = {key: value for key, value in method["backtest"].items() if key not in judging}
+    return content_hash({"horizon": horizon, "feature_spec": feature_spec, "method": method})

@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 
 PRICES = ["open", "high", "low", "close"]
+MISSING = 0.02
 
 
 def changed_after(raw: pd.DataFrame, moment: pd.Timestamp, bar: pd.Timedelta, seed: int) -> pd.DataFrame:
     """Bars in which everything that became known after ``moment`` is different.
 
-    Prices are multiplied by a random walk, one factor a bar, so that each bar keeps its shape and passes the same
-    contracts; volumes are scaled at random.
+    Prices are multiplied by a random walk, one factor a bar, so that each bar keeps its shape; volumes are scaled at
+    random; and one row in fifty is gone, for whether a bar exists is news as well.
 
     Parameters
     ----------
@@ -29,5 +30,10 @@ def changed_after(raw: pd.DataFrame, moment: pd.Timestamp, bar: pd.Timedelta, se
     factor = np.exp(np.cumsum(rng.normal(0.0, 0.01, count)) + 0.02)
     other = raw.copy()
     other.loc[later, PRICES] = raw.loc[later, PRICES].mul(factor, axis=0)
-    other.loc[later, "volume"] = raw.loc[later, "volume"] * np.exp(rng.normal(0.1, 0.5, count))
-    return other
+    trade = np.exp(rng.normal(0.1, 0.5, count))
+    other.loc[later, "volume"] = raw.loc[later, "volume"] * trade
+    if "quote_volume" in other:
+        other.loc[later, "quote_volume"] = raw.loc[later, "quote_volume"] * trade * factor
+    gone = np.zeros(len(raw), dtype=bool)
+    gone[later] = rng.random(count) < MISSING
+    return other[~gone].reset_index(drop=True)

@@ -10,7 +10,7 @@ from scipy import stats
 
 from pipelines.artifacts import content_hash
 from pipelines.backtest.skill import baseline_forecasts, calibration, coverage, hits, skill
-from pipelines.backtest.strategy import Strategy, comparisons, random_sharpes, summary
+from pipelines.backtest.strategy import Strategy, comparisons, per_bar, random_sharpes, round_trips, summary
 from pipelines.backtest.walk_forward import FoldResult
 from pipelines.bootstrap import optimal_block, stationary_bootstrap
 from pipelines.metrics import sharpe, sharpe_standard_error
@@ -88,13 +88,15 @@ def judge(
         | {
             "horizon_bars": horizon_bars,
             "folds": [_fold(strategy, fold, traded, bars, measured["best_baseline"], members) for fold in folds],
-            "strategy": dict(summary(traded)) | _sharpe_interval(strategy, traded, confidence),
+            "strategy": dict(summary(traded))
+            | _sharpe_interval(strategy, traded, confidence)
+            | {"round_trips": round_trips(positions)},
             "comparison": {name: dict(summary(other)) for name, other in others.items()}
             | {"random": _random(sharpes, traded.metrics["sharpe"])},
             "monte_carlo": carlo,
             "calibration": calibration(predictions["vote"], predictions["label"]),
             "importance": _importance(folds),
-            "interval": {"nominal": params.backtest.monte_carlo.confidence, "coverage": coverage(predictions)},
+            "interval": {"nominal": params.backtest.interval, "coverage": coverage(predictions)},
             "moments": _moments(traded),
             "recipes": _recipes(strategy, window, predictions, members, recipe_sha256),
         },
@@ -114,7 +116,7 @@ def _moments(traded: Simulation) -> dict[str, float]:
     moving = returns.std() > 0
     return {
         "observations": len(returns),
-        "sharpe_per_bar": returns.mean() / returns.std(ddof=1) if moving else 0.0,
+        "sharpe_per_bar": per_bar(traded)["sharpe_per_bar"],
         "skewness": float(stats.skew(returns)) if moving else 0.0,
         "kurtosis": float(stats.kurtosis(returns, fisher=False)) if moving else 3.0,
     }
@@ -141,7 +143,7 @@ def _monte_carlo(strategy: Strategy, traded: Simulation, seed: int) -> tuple[dic
     block = optimal_block(returns)
     result = stationary_bootstrap(returns, settings.paths, block, seed, strategy.instrument.bars_per_year)
     quantiles = {
-        name: dict(zip(("p05", "p50", "p95"), np.quantile(values, [0.05, 0.5, 0.95]), strict=True))
+        name: dict(zip(("p05", "p50", "p95"), _quantiles(values), strict=True))
         for name, values in (
             ("sharpe", result.sharpe),
             ("total_return", result.total_return),
@@ -150,6 +152,12 @@ def _monte_carlo(strategy: Strategy, traded: Simulation, seed: int) -> tuple[dic
     }
     more = {"paths": settings.paths, "block": block, "probability_of_loss": np.mean(result.total_return < 0)}
     return quantiles | more, result.fan
+
+
+def _quantiles(values: np.ndarray) -> np.ndarray:
+    """Quantiles over the paths that have a value: one on which nothing moved has no Sharpe ratio."""
+    known = values[np.isfinite(values)]
+    return np.quantile(known, [0.05, 0.5, 0.95]) if len(known) else np.full(3, np.nan)
 
 
 def _importance(folds: Sequence[FoldResult]) -> list[dict[str, Any]]:
@@ -189,15 +197,13 @@ def _recipes(
     for name in members:
         sim = trade(strategy, bars, predictions, name)
         known = predictions.dropna(subset=["label", name])
+        metrics = {"accuracy": float(hits(known[name], known["label"]).mean()), **per_bar(sim)}
         trials.append(
             {
-                "trial_hash": content_hash(identity | {"member": name}),
+                "trial_hash": content_hash(identity | {"member": name, "metrics": metrics}),
                 "state": "complete",
                 "params": {"member": name, "recipe": recipe_sha256[:16]},
-                "metrics": {
-                    "accuracy": float(hits(known[name], known["label"]).mean()),
-                    "sharpe_per_bar": float(_moments(sim)["sharpe_per_bar"]),
-                },
+                "metrics": metrics,
             }
         )
     return trials

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipelines.metrics import accuracy_interval, auc, brier, difference_interval, log_loss
+from pipelines.metrics import accuracy_interval, auc, brier, difference_interval, effective_number, log_loss
 
 
 def baseline_forecasts(predictions: pd.DataFrame, bars: pd.DataFrame) -> dict[str, pd.Series]:
@@ -57,7 +57,7 @@ def skill(
     constant = np.full(len(y), 0.5)
     return {
         "samples": len(known),
-        "effective_samples": len(known) // horizon_bars,
+        "effective_samples": int(effective_number(hits(known["vote"], label), horizon_bars)),
         "skill": {
             name: _scores(known[name], label, horizon_bars, confidence)
             | {"skill_low": reach[name][0], "skill_high": reach[name][1]}

@@ -17,6 +17,7 @@ def run(context: Context) -> None:
     features = files.read_frame("data/features/features.parquet")
     bars = checked(files.read_frame("data/validated/bars.parquet"), bar_schema(), "data/validated/bars.parquet")
     tuned = files.read_json("data/tune/best.json")
+    spec = files.read_json("data/features/spec.json")
     settings = {horizon: family_settings(params, tuned[horizon]) for horizon in params.labels.horizons}
     tasks: list[FoldTask] = []
     for horizon in params.labels.horizons:
@@ -32,7 +33,7 @@ def run(context: Context) -> None:
     tracker = Tracker(context.settings, instrument)
     for horizon in params.labels.horizons:
         folds = sorted((r for r in results if r.horizon == horizon), key=lambda r: r.fold)
-        identity = recipe_hash(params, settings[horizon], horizon)
+        identity = recipe_hash(params, horizon, spec["hash"])
         judged = judge(Strategy(params, instrument, horizon), bars, folds, identity, params.backtest.confidence)
         for name in ("predictions", "curves", "fan", "fills"):
             files.write_frame(f"data/backtest/{horizon}/{name}.parquet", getattr(judged, name))

@@ -70,6 +70,23 @@ def random_sharpes(strategy: Strategy, bars: pd.DataFrame, positions: pd.Series,
     return np.array([strategy.simulate(bars, position).metrics["sharpe"] for position in rotated])
 
 
+def per_bar(simulation: Simulation) -> dict[str, float]:
+    """What the ledger needs to weigh a trial: its Sharpe ratio a bar (0 if it never moved), fills, and bars."""
+    returns = simulation.returns.to_numpy()
+    moving = returns.std() > 0
+    return {
+        "sharpe_per_bar": float(returns.mean() / returns.std(ddof=1)) if moving else 0.0,
+        "trades": simulation.metrics["trades"],
+        "observations": float(len(returns)),
+    }
+
+
+def round_trips(positions: pd.Series) -> int:
+    """Times that a position was taken anew or turned round; rebalancing one is no trip."""
+    before = positions.shift(fill_value=0.0)
+    return int(((positions != before) & (positions != 0)).sum())
+
+
 def summary(simulation: Simulation) -> Mapping[str, float]:
     """Metrics of a simulation, in the order that reports use."""
     keys = (

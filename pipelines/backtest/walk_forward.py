@@ -11,6 +11,7 @@ from models.factory import create_vote
 from models.return_scale import ReturnScale
 from models.voting import SoftVoting
 from pipelines.dataset import Dataset
+from pipelines.metrics import log_loss
 from pipelines.params import Params
 from pipelines.splits import PurgedWalkForward
 from trading.instrument import Instrument
@@ -80,7 +81,7 @@ def fold_tasks(
             test=test,
             settings=settings,
             weights={str(family): weight for family, weight in params.models.voting.items()},
-            confidence=params.backtest.monte_carlo.confidence,
+            confidence=params.backtest.interval,
             seed=params.seed,
         )
 
@@ -141,15 +142,10 @@ def permutation_importance(task: FoldTask, vote: SoftVoting) -> pd.Series:
     models = [model for model in vote.models_ if model.window == 1]
     if not models or not len(X):
         return pd.Series(dtype=float)
-    base = np.mean([_log_loss(model.predict_proba(X)[1].to_numpy(), y) for model in models])
+    base = np.mean([log_loss(y, model.predict_proba(X)[1].to_numpy()) for model in models])
     order = np.random.default_rng([task.seed, task.fold, task.horizon_bars]).permutation(len(X))
     worth = {}
     for name in X.columns:
         shuffled = X.assign(**{name: X[name].to_numpy()[order]})
-        worth[name] = np.mean([_log_loss(model.predict_proba(shuffled)[1].to_numpy(), y) for model in models]) - base
+        worth[name] = np.mean([log_loss(y, model.predict_proba(shuffled)[1].to_numpy()) for model in models]) - base
     return pd.Series(worth, dtype=float)
-
-
-def _log_loss(probability: np.ndarray, y: np.ndarray) -> float:
-    p = np.clip(probability, 1e-6, 1 - 1e-6)
-    return float(-np.mean(np.where(y > 0.5, np.log(p), np.log1p(-p))))

@@ -6,7 +6,8 @@ one divided by the square root of the periods in a year (and its variance divide
 """
 
 import math
-from statistics import NormalDist
+from collections.abc import Mapping, Sequence
+from statistics import NormalDist, variance
 
 _NORMAL = NormalDist()
 _EULER_MASCHERONI = 0.57721566490153286061
@@ -74,3 +75,32 @@ def deflated_sharpe(sharpe: float, n: int, skew: float, kurtosis: float, trials:
     The probabilistic Sharpe ratio against :func:`expected_maximum_sharpe`; arguments and errors as there.
     """
     return probabilistic_sharpe(sharpe, expected_maximum_sharpe(variance, trials), n, skew, kurtosis)
+
+
+def trial_variance(trials: Sequence[Mapping[str, float]], observations: int) -> float:
+    """Variance of the trials' Sharpe ratios, as if each had been measured over ``observations`` bars.
+
+    A ratio measured over fewer bars varies more without being worth more, so each is weighed by the root of its own
+    number of bars. A trial that never traded says nothing of the spread, and is left out here (it still counts as a
+    trial). The variance is never below that of pure noise, one over the number of bars: a few trials that happen to
+    agree must not switch deflation off.
+
+    Parameters
+    ----------
+    trials
+        ``sharpe_per_bar``, ``observations`` and ``trades`` of each; those without a Sharpe ratio are passed over.
+    observations
+        Bars that the strategy in question was measured over.
+
+    Returns
+    -------
+    float
+        In units of a squared per-bar Sharpe ratio.
+    """
+    scaled = [
+        trial["sharpe_per_bar"] * math.sqrt(trial.get("observations", observations))
+        for trial in trials
+        if trial.get("trades", 1.0) > 0 and math.isfinite(trial.get("sharpe_per_bar", math.nan))
+    ]
+    spread = variance(scaled) if len(scaled) > 1 else 0.0
+    return max(spread, 1.0) / observations

@@ -9,7 +9,7 @@ import pandas as pd
 from models.bundle import Bundle, load_bundle
 from pipelines.artifacts import content_hash
 from pipelines.context import Context
-from pipelines.evidence.deflated_sharpe import deflated_sharpe, probabilistic_sharpe
+from pipelines.evidence.deflated_sharpe import deflated_sharpe, probabilistic_sharpe, trial_variance
 from pipelines.provenance import provenance
 
 LATENCY_CALLS = 200
@@ -39,7 +39,7 @@ def run(context: Context) -> None:
             | {
                 "onnx": {
                     "rows": min(m["rows"] for m in parity[horizon].values()),
-                    "max_difference": max(m["max_difference"] for m in parity[horizon].values()),
+                    "max_difference": _largest([m["max_difference"] for m in parity[horizon].values()]),
                 },
                 "bundle": {"hash": bundles[horizon].hash, "recipe_sha256": recipe},
             }
@@ -81,10 +81,8 @@ def run(context: Context) -> None:
 
 
 def _deflated(moments: dict[str, Any], tried: list[dict[str, Any]]) -> dict[str, Any]:
-    # A trial that could not be fitted has no Sharpe ratio, and was tried all the same.
     trials = {trial["trial_hash"]: trial["metrics"] for trial in tried}
-    sharpes = [metrics["sharpe_per_bar"] for metrics in trials.values() if "sharpe_per_bar" in metrics]
-    variance = float(np.var(sharpes, ddof=1)) if len(sharpes) > 1 else 0.0
+    variance = trial_variance(list(trials.values()), moments["observations"])
     shape = (moments["observations"], moments["skewness"], moments["kurtosis"])
     return {
         "trials": {"counted": len(trials), "sharpe_variance": variance},
@@ -93,8 +91,14 @@ def _deflated(moments: dict[str, Any], tried: list[dict[str, Any]]) -> dict[str,
     }
 
 
+def _largest(differences: list[float | None]) -> float | None:
+    """The largest difference; None if any graph could not be compared."""
+    known = [difference for difference in differences if difference is not None]
+    return max(known) if len(known) == len(differences) else None
+
+
 def _latency(bundle: Bundle) -> dict[str, float]:
-    """Milliseconds for one row through every graph of a bundle, on this machine."""
+    """Milliseconds for one row of features through every graph of a bundle, on this machine; features not included."""
     names, window = bundle.spec["features"]["names"], max(m["window"] for m in bundle.spec["members"])
     index = pd.date_range("2000-01-01", periods=window, freq="h", tz="UTC", name="timestamp")
     rows = pd.DataFrame(0.0, index=index, columns=names)

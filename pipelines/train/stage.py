@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
 from models.bundle import Member, write_bundle
 from models.return_scale import ReturnScale
 from pipelines.backtest.walk_forward import VOLATILITY
@@ -63,7 +65,7 @@ def _write(
     bars = checked(files.read_frame("data/validated/bars.parquet"), bar_schema(), "data/validated/bars.parquet")
     ahead = instrument.bars_in(horizon)
     engine = FeatureEngine(params.features.groups, instrument.timeframe)
-    scale = ReturnScale.fit(data.ret, data.X[VOLATILITY], ahead, params.backtest.monte_carlo.confidence)
+    scale = ReturnScale.fit(data.ret, data.X[VOLATILITY], ahead, params.backtest.interval)
     order = {family: position for position, family in enumerate(params.models.voting)}
     members = [
         Member(m.family, m.graph, m.window, params.models.voting[m.family])
@@ -102,7 +104,14 @@ def _write(
             "params": training_params(params),
             "settings": settings,
             "seed": params.seed,
-            "recipe_sha256": recipe_hash(params, settings, horizon),
-            "max_gap": engine.warmup,
+            "recipe_sha256": recipe_hash(params, horizon, engine.spec_hash),
+            "max_gap": _longest_gap(pd.DatetimeIndex(bars.index), instrument.bar),
+            "max_jump": params.validate_.max_jump,
+            "last_features": data.X.iloc[-1].tolist(),
         },
     )
+
+
+def _longest_gap(index: pd.DatetimeIndex, bar: pd.Timedelta) -> int:
+    """Most bars that are missing in a row; at least one: an outage that long was trained through."""
+    return max(1, int((index[1:] - index[:-1]).max() / bar) - 1)

@@ -10,13 +10,14 @@ import pandas as pd
 from models.factory import create_model
 from models.return_scale import ReturnScale
 from pipelines.artifacts import content_hash
-from pipelines.backtest.strategy import Strategy
+from pipelines.backtest.skill import hits
+from pipelines.backtest.strategy import Strategy, per_bar
 from pipelines.backtest.walk_forward import VOLATILITY
 from pipelines.dataset import Dataset
 from pipelines.metrics import accuracy_interval, log_loss
 from pipelines.params import Params, Range, Tunable
 from pipelines.splits import PurgedWalkForward
-from trading.errors import ModelError
+from trading.errors import ModelError, TooFewBarsError
 from trading.instrument import Instrument
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class StudyTask:
     bars: pd.DataFrame
     params: Params
     storage: str
+    code: str
 
     @property
     def base(self) -> dict[str, Any]:
@@ -44,7 +46,12 @@ class StudyTask:
 
     @property
     def identity(self) -> str:
-        """Hash of all that decides the study's result: data, splits, space, start, seed."""
+        """Hash of all that decides the study's result: data, splits, space, start, seed, code."""
+        return content_hash({"code": self.code, "content": self.content})
+
+    @property
+    def content(self) -> str:
+        """Hash of what is tried on what, whatever the code that does it."""
         rows = pd.util.hash_pandas_object(self.data.X.assign(y=self.data.y, ret=self.data.ret)).to_numpy()
         return content_hash(
             {
@@ -114,7 +121,7 @@ def run_study(task: StudyTask) -> StudyResult:
         )
     best = min(complete, key=lambda trial: float(trial.value))
     return StudyResult(
-        task.family, task.horizon, identity, dict(best.params), [_record(trial, identity) for trial in finished]
+        task.family, task.horizon, identity, dict(best.params), [_record(trial, task.content) for trial in finished]
     )
 
 
@@ -127,12 +134,14 @@ def _finished(study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
     ]
 
 
-def _record(trial: "optuna.trial.FrozenTrial", identity: str) -> dict[str, Any]:
+def _record(trial: "optuna.trial.FrozenTrial", content: str) -> dict[str, Any]:
+    """A trial as the ledger keeps it: the same thing with the same outcome is the same trial, whoever's code ran it."""
+    metrics = trial.user_attrs.get("metrics", {})
     return {
-        "trial_hash": content_hash({"study": identity, "params": trial.params}),
+        "trial_hash": content_hash({"study": content, "params": trial.params, "metrics": metrics}),
         "state": {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[trial.state.name],
         "params": dict(trial.params),
-        "metrics": trial.user_attrs.get("metrics", {}),
+        "metrics": metrics,
     }
 
 
@@ -169,6 +178,12 @@ def _objective(trial: "optuna.Trial", task: StudyTask, folds: list[tuple[np.ndar
             trial.set_user_attr(REFUSED, str(error))
             raise
         known = block.dropna(subset=["label"])
+        if known.empty:
+            raise TooFewBarsError(
+                f"no bar of validation fold {step + 1} of {len(folds)} has a {task.horizon} outcome known by the test",
+                rule="each fold is judged on known outcomes",
+                remedy="give a longer history, lower tune.splits, or remove the longest horizon",
+            )
         losses.append(log_loss(known["label"].to_numpy(), known["probability"].to_numpy()))
         blocks.append(block)
         trial.report(float(np.mean(losses)), step)
@@ -187,7 +202,7 @@ def _predict(task: StudyTask, settings: Mapping[str, Any], train: np.ndarray, te
         task.data.ret.iloc[train],
         X[VOLATILITY].iloc[train],
         bars_ahead,
-        task.params.backtest.monte_carlo.confidence,
+        task.params.backtest.interval,
     )
     rows = task.data.X.iloc[max(int(test[0]) - model.window + 1, 0) : int(test[-1]) + 1]
     probability = model.predict_proba(rows)[1].reindex(task.data.X.index[test])
@@ -205,17 +220,16 @@ def _metrics(task: StudyTask, losses: list[float], blocks: list[pd.DataFrame]) -
     """What the ledger keeps of a trial: its loss, its accuracy, and the Sharpe ratio a bar that deflation needs."""
     tested = pd.concat(blocks)
     known = tested.dropna(subset=["label"])
-    right = (known["probability"] >= 0.5).to_numpy() == (known["label"] > 0.5).to_numpy()
-    low, high = accuracy_interval(right, task.instrument.bars_in(task.horizon), 0.95)
+    right = hits(known["probability"], known["label"])
+    low, high = accuracy_interval(right, task.instrument.bars_in(task.horizon), task.params.backtest.confidence)
     strategy = Strategy(task.params, task.instrument, task.horizon)
     positions = strategy.positions(tested["probability"], tested["unit_edge"])
-    annual = strategy.simulate(task.bars.loc[: tested.index[-1]], positions).metrics["sharpe"]
-    per_bar = annual / np.sqrt(task.instrument.bars_per_year) if np.isfinite(annual) else 0.0
+    traded = strategy.simulate(task.bars.loc[: tested.index[-1]], positions)
     return {
         "log_loss": float(np.mean(losses)),
         "accuracy": float(right.mean()),
         "accuracy_low": low,
         "accuracy_high": high,
-        "sharpe_per_bar": float(per_bar),
+        **per_bar(traded),
         "folds": float(len(losses)),
     }

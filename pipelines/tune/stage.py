@@ -1,10 +1,12 @@
 """Tune: a study per horizon and family; every trial is booked in the ledger."""
 
-from pipelines.backtest.walk_forward import splitter
+from pipelines.artifacts import content_hash
 from pipelines.context import Context
 from pipelines.dataset import Dataset
+from pipelines.provenance import code_digest, provenance
 from pipelines.schemas import bar_schema, checked
 from pipelines.tracking import Tracker, Trial
+from pipelines.tune.past import before_the_test, first_test_bar
 from pipelines.tune.search import StudyTask, run_study
 
 
@@ -19,15 +21,14 @@ def run(context: Context) -> None:
     bars = checked(files.read_frame("data/validated/bars.parquet"), bar_schema(), "data/validated/bars.parquet")
     storage = context.settings.study_storage
     _create_storage(storage, context)
+    # A study made by other code is another study: its results would not be this code's.
+    code = content_hash([code_digest(context.settings.home), provenance(context.settings.home)["lock_sha256"]])
     tasks = []
     for horizon in params.labels.horizons:
         data = Dataset.join(features, files.read_frame(f"data/labels/{horizon}.parquet"))
-        _, test = next(splitter(params, instrument).split(data.X, t_end=data.t_end))
-        first = data.X.index[test[0]]
-        embargo = params.backtest.embargo_bars * instrument.bar
-        past = data.before(int(test[0]), first - embargo)
+        past = before_the_test(data, first_test_bar(data, params, instrument), params, instrument)
         tasks += [
-            StudyTask(family, horizon, instrument, past, bars.loc[: past.X.index[-1]], params, storage)
+            StudyTask(family, horizon, instrument, past, bars.loc[: past.X.index[-1]], params, storage, code)
             for family in params.tune.trials
         ]
     # The longest studies first, so that no worker is left alone with one at the end.

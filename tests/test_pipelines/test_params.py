@@ -29,6 +29,7 @@ def test_the_committed_files_are_valid_in_every_profile() -> None:
         ({"costs": {"fee_pbs": 1.0}}, "costs.fee_pbs"),
         ({"labels": {"horizons": ["1H"]}}, "labels.horizons"),
         ({"features": {"groups": ["astrology"]}}, "features.groups"),
+        ({"features": {"groups": ["volume"]}}, "technical must be among"),
         ({"tune": {"search": {"xgboost": {"max_depth": {"low": 5, "high": 2, "log": False}}}}}, "must be below"),
         ({"tune": {"search": {"xgboost": {"max_depht": {"low": 2, "high": 5, "log": False}}}}}, "max_depht"),
         ({"models": {"voting": {"oracle": 1.0}}}, "models.voting"),

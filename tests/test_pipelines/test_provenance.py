@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from pipelines.provenance import provenance
+from pipelines.provenance import code_digest, provenance
 
 
 def test_a_checkout_is_named_with_its_state(tmp_path: Path) -> None:
@@ -29,3 +29,13 @@ def test_a_checkout_is_named_with_its_state(tmp_path: Path) -> None:
 def test_outside_a_checkout_nothing_is_claimed(tmp_path: Path) -> None:
     made = provenance(tmp_path)
     assert (made["commit"], made["dirty"], made["lock_sha256"]) == (None, None, None)
+
+
+def test_the_digest_of_the_code_sees_every_source_file_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "a.py").write_text("1")
+    before = code_digest(tmp_path)
+    (tmp_path / "models" / "notes.txt").write_text("x")
+    assert code_digest(tmp_path) == before
+    (tmp_path / "models" / "b.py").write_text("")
+    assert code_digest(tmp_path) != before

@@ -14,18 +14,18 @@ def test_tuned_values_lie_on_top_of_the_params(params: Params) -> None:
     assert set(settings) == set(params.models.voting)
 
 
-def test_the_hash_sees_settings_horizon_weights_and_costs(params: Params, raw_params: dict[str, Any]) -> None:
-    settings = family_settings(params, {})
-    base = recipe_hash(params, settings, "1h")
-    assert base == recipe_hash(params, family_settings(params, {}), "1h")
-    dearer = parse_params(overlay(raw_params, {"costs": {"fee_bps": 6.0}}))
-    weighted = parse_params(overlay(raw_params, {"models": {"voting": {"lstm": 2.0}}}))
-    reseeded = parse_params(overlay(raw_params, {"seed": 8}))
+def test_the_hash_sees_the_method_and_neither_seed_nor_judging(params: Params, raw_params: dict[str, Any]) -> None:
+    def with_(change: dict[str, Any]) -> str:
+        return recipe_hash(parse_params(overlay(raw_params, change)), "1h", "spec")
+
+    base = recipe_hash(params, "1h", "spec")
     others = {
-        recipe_hash(params, settings, "4h"),
-        recipe_hash(params, family_settings(params, {"lstm": {"window": 5}}), "1h"),
-        recipe_hash(dearer, settings, "1h"),
-        recipe_hash(weighted, settings, "1h"),
+        recipe_hash(params, "4h", "spec"),
+        recipe_hash(params, "1h", "other features"),
+        with_({"costs": {"fee_bps": 6.0}}),
+        with_({"models": {"voting": {"lstm": 2.0}}}),
+        with_({"tune": {"startup_trials": 2}}),
+        with_({"backtest": {"refits": 3}}),
     }
-    assert len(others | {base}) == 5
-    assert recipe_hash(reseeded, settings, "1h") == base
+    assert len(others | {base}) == 7
+    assert with_({"seed": 8}) == with_({"backtest": {"random_paths": 5}}) == with_({"gate": {"min_trades": 5}}) == base

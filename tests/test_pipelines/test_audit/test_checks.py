@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.audit.checks import Check, compare, known_by, labels_known_by, moments, verdict
+from pipelines.audit.checks import Check, compare, known_by, labels_known_by, moments, outcomes_ahead, verdict
 from pipelines.audit.perturb import changed_after
 from pipelines.labels.direction import direction_labels
 from trading.instrument import Instrument
@@ -19,13 +19,14 @@ def world(bars: pd.DataFrame, moment: pd.Timestamp) -> pd.DataFrame:
 def test_the_other_future_starts_where_it_is_told(bars: pd.DataFrame) -> None:
     moment = bars.index[700]
     other = world(bars, moment)
-    known = bars.index + HOUR <= moment
-    pd.testing.assert_frame_equal(other[known], bars[known])
+    known = other.index + HOUR <= moment
+    pd.testing.assert_frame_equal(other[known], bars.iloc[:700], check_freq=False)
     later = other[~known]
-    assert (later != bars[~known]).all(axis=None)
+    assert (later != bars.reindex(later.index)).all(axis=None)
     assert (later["high"] >= later[["open", "close", "low"]].max(axis=1) - 1e-9).all()
-    # The bar that was open at the moment is not known yet.
-    assert other.index[~known][0] == moment
+    # The bar that was open at the moment is not known yet; whether a later one exists is news too.
+    assert later.index[0] >= moment
+    assert 0 < len(bars) - 700 - len(later) < 50
 
 
 def test_compare_counts_values_and_names_the_first() -> None:
@@ -58,7 +59,7 @@ def test_a_feature_that_looks_ahead_is_found_and_an_honest_one_is_not(bars: pd.D
         return frame[["close"]].pct_change(4)
 
     assert changes(past(bars), past(other)) == 0
-    assert changes(past(bars).shift(shift), past(other).shift(shift)) == -shift
+    assert 0 < changes(past(bars).shift(shift), past(other).shift(shift)) <= -shift
     scaled = (bars[["close"]] - bars[["close"]].mean()) / bars[["close"]].std()
     again = (other[["close"]] - other[["close"]].mean()) / other[["close"]].std()
     assert changes(scaled, again) > 600
@@ -73,6 +74,21 @@ def test_labels_are_known_when_their_last_bar_has_closed(bars: pd.DataFrame, ins
     assert honest.compared > 1000
     late = cut + HOUR
     assert compare("l", cut, labels_known_by(true, late, HOUR), labels_known_by(again, late, HOUR)).changed > 0
+
+
+def test_an_outcome_that_is_known_beforehand_is_found(bars: pd.DataFrame, instrument: Instrument) -> None:
+    cut = bars.index[700] + HOUR
+    other = world(bars, cut)
+    true, again = (direction_labels(frame, instrument, "4h") for frame in (bars, other))
+    honest = outcomes_ahead("o", cut, true, again, HOUR)
+    assert (honest.compared, honest.changed) == (5, 0)
+
+    def foretold(frame: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+        return labels.assign(ret=(frame["close"] / frame["open"] - 1).reindex(labels.index))
+
+    found = outcomes_ahead("o", cut, foretold(bars, true), foretold(other, again), HOUR)
+    assert found.changed == found.compared == 5
+    assert found.first_changed is not None
 
 
 def test_moments_are_closes_inside_the_block(instrument: Instrument, bars: pd.DataFrame) -> None:
@@ -93,7 +109,13 @@ def test_the_verdict_needs_clean_checks_and_caught_controls() -> None:
     assert not verdict([check("features", 10, 0), check("features", 10, 2)], control)["clean"]
     assert not verdict([check("features", 0, 0)], control)["clean"]
     assert verdict([check("features", 10, 0), check("fills 1h", 0, 0)], control)["clean"]
-    assert not verdict([check("features", 10, 0)], [check("control", 10, 0)])["control_caught"]
-    assert not verdict([check("features", 10, 0)], [])["control_caught"]
     summed = verdict([check("features", 10, 0), check("features", 10, 2)], control)["checks"]
     assert summed == [{"check": "features", "cuts": 2, "compared": 20, "changed": 2, "first_changed": "a at t"}]
+
+
+def test_each_kind_of_control_must_be_caught_at_least_once() -> None:
+    honest = [check("features", 10, 0)]
+    hidden_once = [check("label", 10, 0), check("label", 10, 1), check("feature", 10, 1)]
+    assert verdict(honest, hidden_once)["control_caught"]
+    assert not verdict(honest, [check("label", 10, 0), check("feature", 10, 1)])["control_caught"]
+    assert not verdict(honest, [])["control_caught"]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.backtest.strategy import Strategy, comparisons, random_sharpes, summary
+from pipelines.backtest.strategy import Strategy, comparisons, per_bar, random_sharpes, round_trips, summary
 from pipelines.params import Params
 from trading.instrument import Instrument
 
@@ -52,3 +52,17 @@ def test_rotated_positions_keep_turnover_and_lose_timing(strategy: Strategy, bar
     assert len(random) == 40
     assert random.max() < own.metrics["sharpe"]
     assert np.array_equal(random, random_sharpes(strategy, bars, clairvoyant, 40, seed=3))
+
+
+def test_round_trips_are_positions_taken_anew(bars: pd.DataFrame) -> None:
+    held = [0, 1, 1, 0, -1, -1, 1, 1, 0, 0]
+    assert round_trips(pd.Series(held, index=bars.index[:10], dtype=float)) == 3
+    assert round_trips(pd.Series(0.0, index=bars.index[:10])) == 0
+
+
+def test_what_the_ledger_keeps_of_a_simulation(strategy: Strategy, bars: pd.DataFrame) -> None:
+    still = per_bar(strategy.simulate(bars, pd.Series(0.0, index=bars.index)))
+    assert still == {"sharpe_per_bar": 0.0, "trades": 0, "observations": len(bars)}
+    traded = strategy.simulate(bars, pd.Series(1.0, index=bars.index))
+    year = np.sqrt(strategy.instrument.bars_per_year)
+    assert per_bar(traded)["sharpe_per_bar"] * year == pytest.approx(traded.metrics["sharpe"])

@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from purgedcv import deflated_sharpe_ratio_full, probabilistic_sharpe_ratio
 from scipy import stats
 
-from pipelines.evidence.deflated_sharpe import deflated_sharpe, expected_maximum_sharpe, probabilistic_sharpe
+from pipelines.evidence.deflated_sharpe import (
+    deflated_sharpe,
+    expected_maximum_sharpe,
+    probabilistic_sharpe,
+    trial_variance,
+)
 
 PERIODS = 250  # trading days in the paper's year
 
@@ -107,3 +112,20 @@ def test_no_sharpe_ratio_no_probability() -> None:
 def test_refuses_what_cannot_be(n: int, skew: float, kurtosis: float, trials: int, variance: float) -> None:
     with pytest.raises(ValueError):
         deflated_sharpe(0.6, n, skew, kurtosis, trials, variance)
+
+
+def test_the_spread_of_trials_is_never_below_noise_and_weighs_each_by_its_bars() -> None:
+    same = [{"sharpe_per_bar": 0.01, "observations": 1000.0, "trades": 5.0}] * 12
+    assert trial_variance(same, 1000) == pytest.approx(1 / 1000)
+    assert trial_variance([], 400) == pytest.approx(1 / 400)
+    wild = [{"sharpe_per_bar": value, "observations": 400.0, "trades": 5.0} for value in (-0.2, 0.0, 0.2)]
+    assert trial_variance(wild, 400) == pytest.approx(0.04)
+    # The same ratios over a quarter of the bars are worth half as much each.
+    short = [{**trial, "observations": 100.0} for trial in wild]
+    assert trial_variance(short, 400) == pytest.approx(0.01)
+
+
+def test_a_trial_that_never_traded_or_was_never_fitted_says_nothing_of_the_spread() -> None:
+    wild = [{"sharpe_per_bar": value, "observations": 400.0, "trades": 5.0} for value in (-0.2, 0.0, 0.2)]
+    idle = {"sharpe_per_bar": 0.0, "observations": 400.0, "trades": 0.0}
+    assert trial_variance([*wild, idle, idle, {}], 400) == trial_variance(wild, 400)

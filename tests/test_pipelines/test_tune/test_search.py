@@ -33,7 +33,14 @@ def task(raw_params: dict[str, Any], sample_bars: pd.DataFrame, instrument: Inst
     t_end = (bars.index + 2 * instrument.bar).to_series(index=bars.index)
     data = Dataset(X, label, (label - 0.5) / 50, t_end)
     return StudyTask(
-        "xgboost", "1h", instrument, data, bars, parse_params(overlay(raw_params, changes)), storage(tmp_path, "a")
+        "xgboost",
+        "1h",
+        instrument,
+        data,
+        bars,
+        parse_params(overlay(raw_params, changes)),
+        storage(tmp_path, "a"),
+        "code",
     )
 
 
@@ -85,6 +92,13 @@ def test_an_interrupted_study_ends_as_an_undisturbed_one(
     assert run_study(broken) == undisturbed
 
 
+def test_the_same_outcome_is_the_same_trial_whatever_the_code(task: StudyTask, tmp_path: Path) -> None:
+    first = run_study(task)
+    again = run_study(replace(task, code="refactored"))
+    assert first.study_hash != again.study_hash
+    assert [trial["trial_hash"] for trial in first.trials] == [trial["trial_hash"] for trial in again.trials]
+
+
 def _leave_a_trial_running(task: StudyTask) -> None:
     """What SIGKILL leaves in the database."""
     import optuna
@@ -99,10 +113,11 @@ def test_other_data_params_or_seed_are_another_study(task: StudyTask, params: Pa
     others = {
         replace(task, data=replace(task.data, X=nudged)).identity,
         replace(task, horizon="4h").identity,
+        replace(task, code="other").identity,
         replace(task, params=params).identity,
         replace(task, params=task.params.model_copy(update={"seed": 99})).identity,
     }
-    assert len(others | {task.identity}) == 5
+    assert len(others | {task.identity}) == 6
     assert replace(task, storage="elsewhere").identity == task.identity
 
 
