@@ -111,6 +111,8 @@ def _start(port: int, output: int, scheduler: bool) -> subprocess.Popen[str]:
     command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"]
     # As Prefect starts its temporary servers: without pages, and without the services that only deployments need.
     temporary = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_FINAL": "1", "PREFECT__SERVER_EPHEMERAL": "1"}
+    # Nobody reacts to events here, and each service less is one less that may hold SQLite's only write lock.
+    temporary |= {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in ("EVENT_PERSISTER", "TRIGGERS")}
     own = {} if scheduler else temporary
     # A session of its own: Ctrl-C is for the flow, which still has to tell the server how it ended.
     return subprocess.Popen(

@@ -10,6 +10,7 @@ from typing import Any
 from prefect import Task, flow, get_run_logger, tags, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TagsContext
 
 from dashboard.wording import headline
 from flows.stages import from_first, reproduce, stage_names, stale_stages
@@ -78,7 +79,9 @@ def retrain(job: Job) -> Outcome:
     # The parameters are what Prefect shows; the job, which no server could store, comes by closure.
     @flow(name="retrain", flow_run_name=f"{run.instrument.name} {as_of}", validate_parameters=False)
     def body(symbol: str, timeframe: str, as_of: str, profile: str, source: str) -> Outcome:
-        return _Retraining(job).run()
+        # The run carries the tags. On its tasks each tag would be asked for a concurrency limit before and after.
+        with TagsContext(current_tags=set()):
+            return _Retraining(job).run()
 
     with tags(run.instrument.name, f"as_of:{as_of}", job.workspace.profile):
         outcome: Outcome = body(run.symbol, run.timeframe, as_of, job.workspace.profile, str(job.workspace.source))

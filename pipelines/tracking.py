@@ -4,6 +4,8 @@ Every call names its store (``MlflowClient(tracking_uri=...)``); nothing here ch
 two instruments can be tracked from two threads.
 """
 
+import json
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,13 +156,14 @@ class Tracker:
         model_folder: Path,
         *,
         bundle_hash: str,
+        evidence_hash: str,
         tags: Mapping[str, str],
         params: Mapping[str, Any],
         metrics: Mapping[str, float],
         documents: Mapping[str, object],
         attachments: Sequence[Path],
     ) -> Registered:
-        """Make a model version, unless the bundle has one.
+        """Make a model version, unless there is one of the same bundle with the same evidence.
 
         The version is created last and in one call with its tags, so that a kill leaves no version, or a whole one.
 
@@ -170,8 +173,8 @@ class Tracker:
             Horizon that the model predicts.
         model_folder
             An MLflow model, as :func:`pipelines.register.packaging.package` writes it.
-        bundle_hash
-            Identity of the bundle.
+        bundle_hash, evidence_hash
+            Identity of the bundle, and of the evidence and verdict among the documents.
         tags
             Tags of the version and of its run.
         params, metrics
@@ -182,9 +185,10 @@ class Tracker:
             Files that are stored beside the model.
         """
         name = self.instrument.model_name(horizon)
-        if existing := self.find(horizon, bundle_hash):
+        if existing := self.find(horizon, bundle_hash, evidence_hash):
             return existing
-        tags = {**tags, "bundle_hash": bundle_hash, "horizon": horizon, "kind": "registration"}
+        identity = {"bundle_hash": bundle_hash, "evidence_hash": evidence_hash}
+        tags = {**tags, **identity, "horizon": horizon, "kind": "registration"}
         run_id = self._registration_run(horizon, bundle_hash, tags)
         log_values(self.client, run_id, params, metrics)
         for file, content in documents.items():
@@ -201,11 +205,19 @@ class Tracker:
         self.client.set_terminated(run_id)
         return _registered(made, created=True)
 
-    def find(self, horizon: str, bundle_hash: str) -> Registered | None:
-        """Version that holds a bundle, the first one if a race made two."""
+    def find(self, horizon: str, bundle_hash: str, evidence_hash: str) -> Registered | None:
+        """Version that holds a bundle with its evidence, the first one if a race made two."""
         name = self.instrument.model_name(horizon)
         found = search_versions(self.client, f"name = '{name}' and tags.`bundle_hash` = '{bundle_hash}'")
-        return min((_registered(item) for item in found), key=lambda item: int(item.version), default=None)
+        same = [_registered(item) for item in found if item.tags.get("evidence_hash") == evidence_hash]
+        return min(same, key=lambda item: int(item.version), default=None)
+
+    def document(self, registered: Registered, name: str) -> Any:
+        """One of the ``documents`` that a version was registered with."""
+        run_id = self.client.get_model_version(registered.name, registered.version).run_id
+        with tempfile.TemporaryDirectory() as scratch:
+            path = self.client.download_artifacts(run_id, name, scratch)
+            return json.loads(Path(path).read_text(encoding="utf-8"))
 
     def tag_version(self, horizon: str, version: str, key: str, value: str) -> None:
         """Set a tag of a version."""
@@ -259,7 +271,9 @@ class Tracker:
         address = self.settings.tracking_uri
         if not is_server(self.settings):
             return Path(mlflow.artifacts.download_artifacts(artifact_uri=source, tracking_uri=address))
-        cache = self.settings.state / "state" / "versions" / registered.name / registered.bundle_hash
+        # Versions of one bundle differ in the walk-forward stream that lies beside it.
+        folder = f"{registered.version}-{registered.bundle_hash}"
+        cache = self.settings.state / "state" / "versions" / registered.name / folder
         complete = cache / "complete"
         if not complete.exists():
             cache.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,5 @@
 """Small real bundles for tests: graphs of a few weights, no training."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ def spec(
     horizon: str,
     bars: pd.DataFrame,
     *,
-    names: Sequence[str],
+    features: pd.DataFrame,
     features_hash: str = "features",
     warmup: int = 10,
     recipe: str = "recipe",
@@ -61,7 +60,7 @@ def spec(
         "horizon_bars": instrument.bars_in(horizon),
         "features": {
             "groups": list(params.features.groups),
-            "names": list(names),
+            "names": list(features.columns),
             "hash": features_hash,
             "warmup": warmup,
         },
@@ -80,7 +79,9 @@ def spec(
         "params": params.model_dump(mode="json", by_alias=True, exclude={"profiles"}),
         "seed": params.seed,
         "recipe_sha256": recipe,
-        "max_gap": warmup,
+        "max_gap": 5,
+        "max_jump": 0.6,
+        "last_features": features.iloc[-1].tolist(),
     }
 
 
@@ -121,7 +122,7 @@ def fake_run(
                 instrument,
                 horizon,
                 bars,
-                names=list(features.columns),
+                features=features,
                 recipe=recipe,
                 features_hash=features_hash,
                 warmup=warmup,
@@ -142,7 +143,7 @@ def fake_run(
             "skill_over_baseline": 0.02,
             "skill_low": 0.01,
             "skill_high": 0.03,
-            "strategy": {"sharpe": 0.8, "trades": 100, "max_drawdown": 0.2},
+            "strategy": {"sharpe": 0.8, "trades": 100, "round_trips": 50, "max_drawdown": 0.2},
             "monte_carlo": {"paths": 100, "block": 5.0, "sharpe": {"p05": -1.0}},
             "trials": {"counted": 2, "sharpe_variance": 1e-4},
             "moments": {"observations": 8700, "sharpe_per_bar": 0.05, "skewness": 0.0, "kurtosis": 3.0},

@@ -57,7 +57,7 @@ def outcomes_ahead(name: str, cut: pd.Timestamp, true: pd.DataFrame, other: pd.D
 
     One that stays was known when it was to be forecast: a label that a perfect score costs nothing.
     """
-    pending = (true.index + bar <= cut) & (true["t_end"] + bar > cut)
+    pending = (pd.DatetimeIndex(true.index) + bar <= cut) & (true["t_end"] + bar > cut)
     ret = true.loc[pending, "ret"].dropna()
     same = ret == other["ret"].reindex(ret.index)
     first = f"ret at {ret.index[int(same.to_numpy().argmax())]}" if same.any() else None

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from pipelines.bootstrap import paired_difference
-from pipelines.evidence.deflated_sharpe import deflated_sharpe
+from pipelines.evidence.deflated_sharpe import deflated_sharpe, trial_variance
+from pipelines.gate.identity import judged_hash
 from pipelines.params import GateParams
 from pipelines.tracking import Trial
 from trading.instrument import Instrument
@@ -101,7 +102,10 @@ def audit_control(evidence: Evidence) -> Ruling:
 
 
 def onnx_parity(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
-    """The graphs that are served say what the models that were tested say."""
+    """The graphs that are served say what the final fits say that they were exported from.
+
+    A difference that is None says that no row could be compared, which is no agreement.
+    """
     measured = evidence["horizons"][horizon]["onnx"]
     value = _number(measured["max_difference"])
     passed = value is not None and value <= gate.max_onnx_difference and measured["rows"] > 0
@@ -110,22 +114,22 @@ def onnx_parity(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
         passed,
         value,
         gate.max_onnx_difference,
-        f"On {measured['rows']} rows the exported graphs differ from the models by at most {_shown(value, '.1e')}"
+        f"On {measured['rows']} rows the exported graphs differ from the final fits by at most {_shown(value, '.1e')}"
         f" (allowed: {gate.max_onnx_difference:.1e}).",
-        "" if passed else "the exported graphs disagree with the models",
+        "" if passed else "the exported graphs do not agree with the final fits",
     )
 
 
 def enough_trades(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
-    """A result of a handful of trades is an anecdote."""
-    value = _number(evidence["horizons"][horizon]["strategy"]["trades"])
+    """A result of a handful of round trips is an anecdote; fills that only rebalance a position decide nothing."""
+    value = _number(evidence["horizons"][horizon]["strategy"]["round_trips"])
     passed = value is not None and value >= gate.min_trades
     return Ruling(
         "enough_trades",
         passed,
         value,
         float(gate.min_trades),
-        f"{_shown(value, '.0f')} trades out of sample (needed: {gate.min_trades}).",
+        f"{_shown(value, '.0f')} round trips out of sample (needed: {gate.min_trades}).",
         "" if passed else f"too few trades to judge ({_shown(value, '.0f')} of {gate.min_trades})",
     )
 
@@ -151,8 +155,10 @@ def deflated(evidence: Evidence, horizon: str, ledger: Sequence[Trial], gate: Ga
     """The net Sharpe ratio beats what the best of all trials would show by luck.
 
     The number of trials is that of the whole ledger, not of this run: whoever runs again with other params has tried
-    again. Trials whose Sharpe ratio is known give the variance between trials; fewer than two leave it to the evidence.
-    Several trials among which nothing varies are deflated by the variance that a Sharpe ratio without skill has, 1/n.
+    again. All of them count; what varies between them is :func:`trial_variance`'s to say.
+
+    Every horizon keeps a ledger of its own, and each is one more chance that something passes by luck. The level asked
+    for holds for all horizons of the run together (Bonferroni): each has to reach 1 - (1 - level) / horizons.
 
     References
     ----------
@@ -163,7 +169,8 @@ def deflated(evidence: Evidence, horizon: str, ledger: Sequence[Trial], gate: Ga
     trials = trials_counted(evidence, horizon, ledger)
     value: float | None = None
     if len(moments) == len(measured["moments"]):
-        variance = _variance(measured, ledger) or 1.0 / moments["observations"]
+        metrics = {trial.trial_hash: trial.metrics for trial in ledger}
+        variance = trial_variance(list(metrics.values()), int(moments["observations"]))
         value = _number(
             deflated_sharpe(
                 moments["sharpe_per_bar"],
@@ -174,14 +181,17 @@ def deflated(evidence: Evidence, horizon: str, ledger: Sequence[Trial], gate: Ga
                 variance,
             )
         )
-    passed = value is not None and value >= gate.min_deflated_sharpe
+    horizons = len(evidence["horizons"])
+    threshold = 1.0 - (1.0 - gate.min_deflated_sharpe) / horizons
+    passed = value is not None and value >= threshold
+    family = f", for {gate.min_deflated_sharpe:g} over {horizons} horizons together" if horizons > 1 else ""
     return Ruling(
         "deflated_sharpe",
         passed,
         value,
-        gate.min_deflated_sharpe,
+        threshold,
         f"After costs, the probability that the Sharpe ratio beats the luckiest of {trials} trials without skill is"
-        f" {_shown(value, '.3f')} (needed: {gate.min_deflated_sharpe:.2f}).",
+        f" {_shown(value, '.3f')} (needed: {threshold:.3f}{family}).",
         "" if passed else f"no edge after costs that {trials} trials could not explain",
     )
 
@@ -284,8 +294,9 @@ def judge(
     Returns
     -------
     dict
-        ``verdict`` (passed only if every rule is), ``question``, ``bundle_hash``, ``champion`` (the version it was
-        judged against), ``trials_counted``, ``deflated_sharpe``, ``rules`` and a one-sentence ``summary``.
+        ``verdict`` (passed only if every rule is), ``question``, ``bundle_hash``, ``judged_hash`` (of the evidence and
+        the thresholds), ``champion`` (the version it was judged against), ``trials_counted``, ``deflated_sharpe``,
+        ``rules`` and a one-sentence ``summary``.
     """
     question = question_of(evidence, horizon, champion)
     sharpe = deflated(evidence, horizon, ledger, gate)
@@ -306,6 +317,7 @@ def judge(
         "verdict": "refused" if refusals else "passed",
         "question": question,
         "bundle_hash": evidence["horizons"][horizon]["bundle"]["hash"],
+        "judged_hash": judged_hash(evidence, horizon, gate),
         "champion": None if champion is None else champion.version,
         "trials_counted": trials,
         "deflated_sharpe": sharpe.value,
@@ -323,15 +335,6 @@ def _summary(refusals: list[str], question: Question, champion: Champion | None,
         "challenge": "it is better than champion {}, which has another recipe",
     }[question].format(champion.version if champion else "")
     return f"passed: all {rules} rules, with {trials} trials counted; {against}"
-
-
-def _variance(measured: Mapping[str, Any], ledger: Sequence[Trial]) -> float | None:
-    """Variance of the Sharpe ratio per bar between trials."""
-    known = {trial.trial_hash: _number(trial.metrics.get("sharpe_per_bar")) for trial in ledger}
-    sharpes = [value for value in known.values() if value is not None]
-    if len(sharpes) < 2:
-        return _number(measured["trials"]["sharpe_variance"])
-    return float(np.var(sharpes, ddof=1))
 
 
 def _number(value: float | None) -> float | None:

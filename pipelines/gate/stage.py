@@ -1,5 +1,6 @@
 """Gate: books what was tried, and judges every horizon. Called by flows after the evidence; not a DVC stage."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -7,23 +8,32 @@ import pandas as pd
 from models.bundle import WALK_FORWARD
 from pipelines.artifacts import Artifacts, content_hash
 from pipelines.context import Context
+from pipelines.gate.identity import judged_hash
 from pipelines.gate.rules import Champion, judge
-from pipelines.tracking import CHAMPION, Tracker, Trial
+from pipelines.params import GateParams
+from pipelines.tracking import CHAMPION, Registered, Tracker, Trial
 
 
 def run(context: Context) -> None:
-    """Read evidence, walk-forward streams, the ledger and the champions; write ``data/gate/verdict.json``."""
-    files, instrument = context.files, context.run.instrument
+    """Read evidence, walk-forward streams, the ledger and the champions; write ``data/gate/verdict.json``.
+
+    A champion is not judged against itself: while evidence and thresholds are what they were, the verdict that made it
+    champion stands. A run with nothing new therefore writes the same bytes, and so does one that was killed after the
+    alias had moved.
+    """
+    files, instrument, gate = context.files, context.run.instrument, context.params.gate
     evidence = files.read_json("data/evidence/evidence.json")
     tracker = Tracker(context.settings, instrument)
     horizons: dict[str, Any] = {}
     for number, horizon in enumerate(evidence["horizons"]):
         context.progress(number, len(evidence["horizons"]), f"judging {horizon}")
         book(tracker, files, horizon)
-        stream = files.read_frame(f"data/backtest/{horizon}/curves.parquet")["net_return"]
-        horizons[horizon] = judge(
-            evidence, horizon, tracker.ledger(horizon), context.params.gate, champion(tracker, horizon), stream
-        )
+        live = tracker.version(horizon, CHAMPION)
+        verdict = standing(tracker, horizon, live, evidence, gate)
+        if verdict is None:
+            stream = files.read_frame(f"data/backtest/{horizon}/curves.parquet")["net_return"]
+            verdict = judge(evidence, horizon, tracker.ledger(horizon), gate, champion(tracker, horizon, live), stream)
+        horizons[horizon] = verdict
     content = {"instrument": instrument.name, "as_of": evidence["as_of"], "horizons": horizons}
     files.write_json("data/gate/verdict.json", content)
     passed = sum(found["verdict"] == "passed" for found in horizons.values())
@@ -43,9 +53,18 @@ def book(tracker: Tracker, files: Artifacts, horizon: str) -> None:
         tracker.log_study(horizon, family, content_hash([trial.trial_hash for trial in trials]), trials)
 
 
-def champion(tracker: Tracker, horizon: str) -> Champion | None:
+def standing(
+    tracker: Tracker, horizon: str, live: Registered | None, evidence: Mapping[str, Any], gate: GateParams
+) -> dict[str, Any] | None:
+    """The verdict stored with the champion, if the same bundle is to be judged on equal evidence and thresholds."""
+    if live is None or live.bundle_hash != evidence["horizons"][horizon]["bundle"]["hash"]:
+        return None
+    stored: dict[str, Any] = tracker.document(live, "verdict.json")["horizons"][horizon]
+    return stored if stored.get("judged_hash") == judged_hash(evidence, horizon, gate) else None
+
+
+def champion(tracker: Tracker, horizon: str, version: Registered | None) -> Champion | None:
     """The champion with its walk-forward stream, from the bundle that it was registered with."""
-    version = tracker.version(horizon, CHAMPION)
     if version is None:
         return None
     folder = tracker.download(horizon, version.version)

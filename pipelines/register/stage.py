@@ -1,6 +1,8 @@
 """Register: a version per judged bundle, loaded back before any alias moves.
 
-Called by flows after the gate; not a DVC stage. Idempotent by bundle hash: a second call makes nothing.
+Called by flows after the gate; not a DVC stage. A version is a bundle with the evidence and the verdict that are stored
+with it: when all are equal a second call makes nothing; the same bundle on other evidence is another version, so no
+alias ever stands on evidence that its version does not hold.
 """
 
 import tempfile
@@ -13,12 +15,14 @@ import pandas as pd
 
 from models.bundle import Bundle, load_bundle
 from pipelines.context import Context
+from pipelines.gate.identity import evidence_hash
 from pipelines.register.aliases import is_older, move
 from pipelines.register.packaging import check_reload, package
 from pipelines.tracking import CANDIDATE, CHAMPION, Registered, Tracker
 from trading.errors import StageError
 
 REPORT = "data/report/report.html"
+_DIRTY: Mapping[bool | None, str] = {True: "true", False: "false", None: "unknown"}
 # A graph run twice on one machine answers alike; the tolerance is for MLflow's own conversions of the input.
 RELOAD_TOLERANCE = 1e-9
 
@@ -85,9 +89,8 @@ def _judged(
 def _register(
     context: Context, tracker: Tracker, item: _Judged, evidence: Mapping[str, Any], verdict: Mapping[str, Any]
 ) -> Registered:
-    if existing := tracker.find(item.horizon, item.bundle.hash):
-        if existing.tags["verdict"] != item.verdict["verdict"]:
-            tracker.tag_version(item.horizon, existing.version, "verdict", item.verdict["verdict"])
+    identity = evidence_hash(evidence, item.horizon, item.verdict)
+    if existing := tracker.find(item.horizon, item.bundle.hash, identity):
         return existing
     files, spec = context.files, item.bundle.spec
     with tempfile.TemporaryDirectory() as scratch:
@@ -104,6 +107,7 @@ def _register(
             item.horizon,
             folder,
             bundle_hash=item.bundle.hash,
+            evidence_hash=identity,
             tags={
                 "symbol": spec["symbol"],
                 "timeframe": spec["timeframe"],
@@ -112,6 +116,7 @@ def _register(
                 "data_last": spec["data"]["last"],
                 "data_sha256": spec["data"]["sha256"],
                 "commit": spec["commit"] or "unknown",
+                "commit_dirty": _DIRTY[spec.get("dirty")],
                 "lock_sha256": spec["lock_sha256"] or "unknown",
                 "recipe_sha256": spec["recipe_sha256"],
                 "seed": str(spec["seed"]),

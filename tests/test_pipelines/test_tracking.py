@@ -140,6 +140,7 @@ class TestVersions:
     def register(self, tracker, model, identity, **changes):
         given = {
             "bundle_hash": identity,
+            "evidence_hash": "ee",
             "tags": {"as_of": "2019-10-01T00:00:00+00:00"},
             "params": {"models": {"xgboost": {"depth": 3}}, "many": {str(n): n for n in range(150)}},
             "metrics": {"strategy": {"sharpe": 0.8, "unknown": None}},
@@ -148,15 +149,25 @@ class TestVersions:
         }
         return tracker.register("1h", model, **{**given, **changes})
 
-    def test_a_bundle_is_registered_once(self, tracker, model):
+    def test_a_bundle_with_its_evidence_is_registered_once(self, tracker, model):
         first = self.register(tracker, model, "aa")
         again = self.register(tracker, model, "aa")
         other = self.register(tracker, model, "bb")
         assert (first.version, first.created, first.name) == ("1", True, tracker.instrument.model_name("1h"))
         assert (again.version, again.created) == ("1", False)
         assert (other.version, other.created) == ("2", True)
-        assert tracker.find("1h", "aa").tags["as_of"] == "2019-10-01T00:00:00+00:00"
-        assert tracker.find("1h", "cc") is None
+        assert tracker.find("1h", "aa", "ee").tags["as_of"] == "2019-10-01T00:00:00+00:00"
+        assert tracker.find("1h", "cc", "ee") is None
+
+    def test_the_same_bundle_on_other_evidence_is_another_version(self, tracker, model):
+        first = self.register(tracker, model, "aa")
+        other = self.register(tracker, model, "aa", evidence_hash="ff", documents={"evidence.json": {"a": 2}})
+        assert (other.version, other.created) == ("2", True)
+        assert tracker.find("1h", "aa", "ee").version == "1"
+        assert tracker.find("1h", "aa", "ff").version == "2"
+        assert tracker.find("1h", "aa", "gg") is None
+        assert tracker.document(first, "evidence.json") == {"a": 1}
+        assert tracker.document(other, "evidence.json") == {"a": 2}
 
     def test_its_run_has_params_metrics_and_documents(self, tracker, model, tmp_path):
         report = tmp_path / "report.html"
@@ -188,6 +199,15 @@ class TestVersions:
         monkeypatch.setattr(mlflow.artifacts, "download_artifacts", lambda **given: pytest.fail("fetched again"))
         assert tracker.download("1h", "1") == folder
 
+    def test_versions_of_one_bundle_are_fetched_apart(self, tracker, model, monkeypatch):
+        beside = model / "artifacts" / "bundle" / "walk_forward.parquet"
+        for evidence_hash in ("ee", "ff"):
+            beside.write_text(evidence_hash)
+            self.register(tracker, model, "aa", evidence_hash=evidence_hash)
+        monkeypatch.setattr("pipelines.tracking.is_server", lambda settings: True)
+        stored = [(tracker.download("1h", version) / beside.name).read_text() for version in ("1", "2")]
+        assert stored == ["ee", "ff"]
+
     @pytest.mark.parametrize("name", ["champion", "7"])
     def test_what_is_not_there_cannot_be_downloaded(self, tracker, model, name):
         self.register(tracker, model, "aa")
@@ -199,7 +219,7 @@ class TestVersions:
             patch.setattr(type(tracker.client), "create_model_version", self.killed)
             with pytest.raises(KeyboardInterrupt):
                 self.register(tracker, model, "aa")
-        assert tracker.find("1h", "aa") is None
+        assert tracker.find("1h", "aa", "ee") is None
         assert self.register(tracker, model, "aa").created
         runs = tracker.client.search_runs([tracker.experiment], "tags.kind = 'registration'")
         assert sorted(run.info.status for run in runs) == ["FINISHED", "KILLED"]
@@ -214,7 +234,15 @@ class TestVersions:
         for instrument in (ETHER, BITCOIN):
             for horizon in ("24h", "4h"):
                 Tracker(fresh, instrument).register(
-                    horizon, model, bundle_hash="x", tags={}, params={}, metrics={}, documents={}, attachments=[]
+                    horizon,
+                    model,
+                    bundle_hash="x",
+                    evidence_hash="e",
+                    tags={},
+                    params={},
+                    metrics={},
+                    documents={},
+                    attachments=[],
                 )
         wanted = [(BITCOIN, "4h"), (BITCOIN, "24h"), (ETHER, "4h"), (ETHER, "24h")]
         assert registered_horizons(fresh) == wanted

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.artifacts import json_text
+from pipelines.evidence.deflated_sharpe import deflated_sharpe
 from pipelines.gate import rules
 from pipelines.gate.rules import Champion, judge
 from pipelines.params import GateParams
@@ -33,7 +34,7 @@ GOOD = {
             "best_baseline": "reversal",
             "skill_over_baseline": 0.02,
             "skill_low": 0.01,
-            "strategy": {"trades": 640, "max_drawdown": 0.2},
+            "strategy": {"trades": 640, "round_trips": 320, "max_drawdown": 0.2},
             "monte_carlo": {"paths": 500, "block": 10.0},
             "trials": {"counted": 3, "sharpe_variance": 1e-4},
             "moments": {"observations": 8700, "sharpe_per_bar": 0.05, "skewness": 0.1, "kurtosis": 12.0},
@@ -88,8 +89,8 @@ def test_good_evidence_passes():
         ("onnx_parity", {"onnx__max_difference": 2e-5}),
         ("onnx_parity", {"onnx__max_difference": None}),
         ("onnx_parity", {"onnx__rows": 0}),
-        ("enough_trades", {"strategy__trades": 29}),
-        ("enough_trades", {"strategy__trades": None}),
+        ("enough_trades", {"strategy__round_trips": 29}),
+        ("enough_trades", {"strategy__round_trips": None}),
         ("skill", {"skill_low": 0.0}),
         ("skill", {"skill_low": -0.004}),
         ("skill", {"skill_low": None}),
@@ -115,7 +116,7 @@ def test_the_summary_says_what_trials_could_not_explain():
 
 
 def test_boundaries_are_on_the_allowed_side():
-    edge = evidence(strategy__trades=30, strategy__max_drawdown=0.35, onnx__max_difference=1e-5)
+    edge = evidence(strategy__round_trips=30, strategy__max_drawdown=0.35, onnx__max_difference=1e-5)
     assert judge(edge, "1h", LEDGER, GATE, None, stream(0.0))["verdict"] == "passed"
 
 
@@ -134,19 +135,69 @@ def test_a_trial_repeated_is_one_trial_and_a_new_ledger_does_not_forget_this_run
     assert rules.trials_counted(evidence(trials__counted=0), "1h", []) == 1
 
 
-def test_variance_is_of_the_ledger_then_of_the_evidence_then_of_luck():
-    def dsr(ledger, **changes):
-        return judge(evidence(**changes), "1h", ledger, GATE, None, stream(0.0, rows=10))["deflated_sharpe"]
+def dsr(ledger, **changes):
+    return judge(evidence(**changes), "1h", ledger, GATE, None, stream(0.0, rows=10))["deflated_sharpe"]
 
-    wide = [Trial(str(n), "complete", {}, {"sharpe_per_bar": n * 0.05}) for n in range(5)]
-    silent = [Trial(str(n), "complete", {}, {}) for n in range(5)]
-    assert dsr(wide) < dsr(silent)
-    assert dsr(silent, trials__sharpe_variance=1e-3) < dsr(silent, trials__sharpe_variance=1e-5)
+
+def trials(*metrics):
+    return [Trial(str(number), "complete", {}, one) for number, one in enumerate(metrics)]
+
+
+def test_variance_between_trials_deflates_and_is_never_below_that_of_luck():
+    wide = trials(*({"sharpe_per_bar": n * 0.05} for n in range(5)))
+    narrow = trials(*({"sharpe_per_bar": 0.01 + n * 1e-9} for n in range(5)))
+    silent = trials(*({} for _ in range(5)))
+    assert dsr(wide) < dsr(narrow)
     # Trials among which nothing varies must not switch the deflation off.
-    undeflated = dsr([], trials__counted=1)
-    assert dsr(silent, trials__sharpe_variance=0.0) == dsr(silent, trials__sharpe_variance=None)
-    assert dsr(silent, trials__sharpe_variance=0.0, moments__sharpe_per_bar=0.02) < undeflated
-    assert dsr(silent, trials__sharpe_variance=0.0) == pytest.approx(dsr(silent, trials__sharpe_variance=1 / 8700))
+    luck = deflated_sharpe(0.05, 8700, 0.1, 12.0, 5, 1 / 8700)
+    assert dsr(narrow) == dsr(silent) == pytest.approx(luck)
+    assert luck < dsr([], trials__counted=1)
+
+
+def test_trials_that_never_traded_count_but_do_not_narrow_the_variance():
+    traded = [{"sharpe_per_bar": n * 0.02, "trades": 50.0, "observations": 8700.0} for n in range(5)]
+    idle = [{"sharpe_per_bar": 0.0, "trades": 0.0, "observations": 8700.0}] * 5
+    among = deflated_sharpe(0.05, 8700, 0.1, 12.0, 10, float(np.var([n * 0.02 for n in range(5)], ddof=1)))
+    assert dsr(trials(*traded, *idle)) == pytest.approx(among)
+
+
+def test_a_trial_over_a_short_window_is_scaled_to_the_candidates_observations():
+    # A quarter of the bars doubles the noise: the same evidence of skill shows as twice the Sharpe ratio.
+    long = [{"sharpe_per_bar": n * 0.02, "trades": 50.0, "observations": 8700.0} for n in range(5)]
+    short = [{"sharpe_per_bar": n * 0.04, "trades": 50.0, "observations": 2175.0} for n in range(5)]
+    assert dsr(trials(*short)) == pytest.approx(dsr(trials(*long)))
+
+
+def test_a_trial_recorded_twice_weighs_once_in_the_variance():
+    wide = trials(*({"sharpe_per_bar": n * 0.05} for n in range(5)))
+    assert dsr(wide + wide[:1] * 9) == dsr(wide)
+
+
+def test_the_level_is_shared_by_the_horizons_judged_together():
+    def sharpe_rule(horizons):
+        made = evidence(moments__sharpe_per_bar=0.029)  # its probability is between the two levels
+        made["horizons"] |= {f"{n}h": made["horizons"]["1h"] for n in range(2, horizons + 1)}
+        return rule(judge(made, "1h", [], GATE, None, stream(0.0, rows=10)), "deflated_sharpe")
+
+    alone, together = sharpe_rule(1), sharpe_rule(3)
+    assert alone["value"] == together["value"]
+    assert alone["threshold"] == pytest.approx(0.95)
+    assert together["threshold"] == pytest.approx(0.98333333)
+    assert (alone["passed"], together["passed"]) == (True, False)
+    assert "(needed: 0.983, for 0.95 over 3 horizons together)" in together["reason"]
+    assert "together" not in alone["reason"]
+
+
+def test_rebalancing_fills_are_no_round_trips():
+    verdict = judge(evidence(strategy__trades=640, strategy__round_trips=3), "1h", LEDGER, GATE, None, stream(0.0))
+    assert rule(verdict, "enough_trades")["value"] == 3
+    assert not rule(verdict, "enough_trades")["passed"]
+
+
+def test_graphs_that_could_not_be_compared_are_refused_in_words():
+    verdict = judge(evidence(onnx__max_difference=None), "1h", LEDGER, GATE, None, stream(0.0))
+    assert "by at most unknown" in rule(verdict, "onnx_parity")["reason"]
+    assert verdict["summary"] == "refused: the exported graphs do not agree with the final fits"
 
 
 class TestAgainstChampion:

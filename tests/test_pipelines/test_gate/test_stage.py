@@ -5,21 +5,35 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from pipelines.artifacts import Artifacts
 from pipelines.gate import stage
 from pipelines.register import stage as register
 from pipelines.settings import ROOT
 from pipelines.tracking import Tracker
 from tests.bundles import fake_run
+from trading.instrument import Instrument
 
 
 @pytest.fixture(scope="module")
-def context(tmp_path_factory, params, instrument, sample_bars):
+def state(tmp_path_factory):
+    """One store for the module: making it takes seconds."""
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture
+def make(request, state, tmp_path, params, sample_bars):
+    """Contexts of runs in one store, of an instrument that no other test uses."""
     one = params.model_copy(update={"labels": params.labels.model_copy(update={"horizons": ["4h"]})})
+    coin = Instrument(f"G{abs(hash(request.node.name)) % 10**8}/USD", "1h")
     bars = sample_bars[:300]
     ret = bars["close"].pct_change()
     features = pd.DataFrame({"a": ret, "volatility_24": ret.rolling(8).std()})
-    made = fake_run(tmp_path_factory.mktemp("state"), one, instrument, bars, features)
-    return replace(made, settings=made.settings.model_copy(update={"home": ROOT}))
+
+    def made(seed=0):
+        context = fake_run(tmp_path / str(seed), one, coin, bars, features, seed=seed)
+        return replace(context, settings=context.settings.model_copy(update={"state": state, "home": ROOT}))
+
+    return made
 
 
 @pytest.fixture(autouse=True)
@@ -27,13 +41,14 @@ def trusting(monkeypatch):
     monkeypatch.setattr(register, "check_reload", lambda *args: None)
 
 
-def test_trials_are_booked_counted_and_the_champion_is_faced(context):
+def test_trials_are_booked_and_counted(make):
+    context = make()
     tried = [{"trial_hash": "t1", "state": "pruned", "params": {}, "metrics": {"sharpe_per_bar": 0.02}}]
     context.files.write_json("data/tune/trials.json", {"4h": {"xgboost": tried}})
     stage.run(context)
     verdict = context.files.read_json("data/gate/verdict.json")
     first = verdict["horizons"]["4h"]
-    assert verdict["instrument"] == "BTC-USD-1h"
+    assert verdict["instrument"] == context.run.instrument.name
     assert first["question"] == "first"
     assert first["trials_counted"] == 2
     assert first["verdict"] == "passed"
@@ -45,8 +60,88 @@ def test_trials_are_booked_counted_and_the_champion_is_faced(context):
 
     register.run(context)
     assert tracker.version("4h", "champion").version == "1"
+
+
+VERDICT, REGISTERED = "data/gate/verdict.json", "data/register/registered.json"
+
+
+def text(context):
+    return context.files.path(VERDICT).read_text()
+
+
+def test_a_champion_is_not_judged_against_itself(make):
+    context = make(seed=1)
     stage.run(context)
-    again = context.files.read_json("data/gate/verdict.json")["horizons"]["4h"]
-    assert again["question"] == "refresh"
-    assert again["champion"] == "1"
-    assert again["verdict"] == "passed"
+    first = text(context)
+    register.run(context)
+    stage.run(context)
+    assert text(context) == first
+    # The run that made it champion cannot be taken back by what others try later.
+    tried = [{"trial_hash": f"later {n}", "state": "complete", "params": {}, "metrics": {}} for n in range(9)]
+    context.files.write_json("data/tune/trials.json", {"4h": {"xgboost": tried}})
+    stage.run(context)
+    assert text(context) == first
+    register.run(context)
+    assert not registered(context)["created"]
+
+
+def test_a_kill_after_the_alias_moved_changes_no_verdict(make, monkeypatch):
+    context = make(seed=2)
+    stage.run(context)
+    undisturbed = text(context)
+
+    def killed(files, name, content):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Artifacts, "write_json", killed)
+        with pytest.raises(KeyboardInterrupt):
+            register.run(context)
+    assert not context.files.exists(REGISTERED)
+    assert Tracker(context.settings, context.run.instrument).version("4h", "champion").version == "1"
+    stage.run(context)
+    assert text(context) == undisturbed
+    register.run(context)
+    assert registered(context)["version"] == "1"
+    assert not registered(context)["created"]
+
+
+def test_other_thresholds_or_other_evidence_are_another_question(make):
+    context = make(seed=3)
+    stage.run(context)
+    register.run(context)
+    stricter = context.params.model_copy(
+        update={"gate": context.params.gate.model_copy(update={"min_trades": context.params.gate.min_trades + 1})}
+    )
+    again = replace(context, params=stricter)
+    stage.run(again)
+    judged = again.files.read_json(VERDICT)["horizons"]["4h"]
+    assert (judged["question"], judged["champion"]) == ("refresh", "1")
+    register.run(again)
+    assert registered(again)["version"] == "2"
+    assert registered(again)["aliases_moved"] == ["candidate", "champion"]
+    settled = text(again)
+    stage.run(again)
+    assert text(again) == settled
+
+    evidence = again.files.read_json("data/evidence/evidence.json")
+    evidence["horizons"]["4h"]["skill_low"] = -0.01
+    again.files.write_json("data/evidence/evidence.json", evidence)
+    stage.run(again)
+    assert again.files.read_json(VERDICT)["horizons"]["4h"]["verdict"] == "refused"
+
+
+def test_newer_data_with_the_champions_recipe_is_a_refresh(make):
+    old, new = make(seed=4), make(seed=5)
+    for context in (old, new):
+        stage.run(context)
+        register.run(context)
+    judged = new.files.read_json(VERDICT)["horizons"]["4h"]
+    assert (judged["question"], judged["champion"], judged["verdict"]) == ("refresh", "1", "passed")
+    # What was replaced comes back as a challenger like any other.
+    stage.run(old)
+    assert old.files.read_json(VERDICT)["horizons"]["4h"]["champion"] == "2"
+
+
+def registered(context):
+    return context.files.read_json(REGISTERED)["horizons"]["4h"]

@@ -1,4 +1,4 @@
-"""A version per bundle, loaded back by a stranger before an alias moves, and no move without a line in the log."""
+"""A version per bundle and evidence, loaded back by a stranger before an alias moves; no move without a log line."""
 
 import json
 import subprocess
@@ -13,6 +13,7 @@ from pipelines.register import packaging, stage
 from pipelines.register.aliases import append, move, promotions_log
 from pipelines.settings import ROOT
 from pipelines.tracking import Tracker
+from tests import bundles
 from tests.bundles import fake_run
 from trading.errors import StageError, WorkspaceError
 from trading.instrument import Instrument
@@ -172,12 +173,59 @@ def test_the_champion_does_not_go_back_in_time(make, trusting):
     assert "newer data" in registered(old)["aliases_kept"]["champion"]
 
 
-def test_a_changed_verdict_is_on_the_version(make, trusting):
-    stage.run(make())
-    changed = make(passed=True)
+def test_another_verdict_on_the_same_bundle_is_another_version(make, trusting):
+    first, changed = make(), make(passed=True)
+    stage.run(first)
+    before = registered(first)
     stage.run(changed)
+    after = registered(changed)
+    assert after["bundle_hash"] == before["bundle_hash"]
+    assert (before["version"], after["version"], after["created"]) == ("1", "2", True)
     tracker = Tracker(changed.settings, changed.run.instrument)
-    assert tracker.version("4h", "candidate").tags["verdict"] == "passed"
+    for version, word in (("1", "refused"), ("2", "passed")):
+        tracker.move_alias("4h", "asked", version)
+        found = tracker.version("4h", "asked")
+        assert found.tags["verdict"] == word
+        assert tracker.document(found, "verdict.json")["horizons"]["4h"]["verdict"] == word
+    assert tracker.version("4h", "champion").version == "2", "the alias stands on what is stored with the version"
+    stage.run(changed)
+    assert (registered(changed)["version"], registered(changed)["created"]) == ("2", False)
+
+
+def test_other_evidence_on_the_same_bundle_is_another_version(make, trusting):
+    context = make()
+    stage.run(context)
+    evidence = context.files.read_json("data/evidence/evidence.json")
+    evidence["measured"] = {"latency_ms": {"p50": 99.0}}
+    context.files.write_json("data/evidence/evidence.json", evidence)
+    stage.run(context)
+    assert registered(context)["version"] == "1", "what was timed is no evidence"
+    evidence["horizons"]["4h"]["strategy"]["sharpe"] = 0.7
+    context.files.write_json("data/evidence/evidence.json", evidence)
+    curves = context.files.read_frame("data/backtest/4h/curves.parquet")
+    context.files.write_frame("data/backtest/4h/curves.parquet", curves.assign(net_return=0.5))
+    stage.run(context)
+    assert registered(context)["version"] == "2"
+    tracker = Tracker(context.settings, context.run.instrument)
+    found = tracker.version("4h", "candidate")
+    assert found.tags["evidence_hash"] != ""
+    assert tracker.document(found, "evidence.json") == evidence
+    assert tracker.client.get_run(tracker.client.get_model_version(found.name, "2").run_id).data.metrics[
+        "strategy.sharpe"
+    ] == pytest.approx(0.7)
+    assert set(pd.read_parquet(tracker.download("4h", "2") / "walk_forward.parquet")["net_return"]) == {0.5}
+    assert set(pd.read_parquet(tracker.download("4h", "1") / "walk_forward.parquet")["net_return"]) != {0.5}
+
+
+@pytest.mark.parametrize(("dirty", "tag"), [(True, "true"), (False, "false"), (None, "unknown"), (..., "unknown")])
+def test_uncommitted_code_shows_on_the_version(make, trusting, monkeypatch, dirty, tag):
+    known = {} if dirty is ... else {"dirty": dirty}
+    clean = bundles.spec
+    monkeypatch.setattr(bundles, "spec", lambda *args, **given: {**clean(*args, **given), **known})
+    context = make()
+    stage.run(context)
+    tracker = Tracker(context.settings, context.run.instrument)
+    assert tracker.version("4h", "candidate").tags["commit_dirty"] == tag
 
 
 def test_no_alias_moves_to_what_cannot_be_loaded(make, monkeypatch):
