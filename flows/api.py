@@ -113,6 +113,8 @@ def _start(port: int, output: int, scheduler: bool) -> subprocess.Popen[str]:
     temporary = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_FINAL": "1", "PREFECT__SERVER_EPHEMERAL": "1"}
     # Nobody reacts to events here, and each service less is one less that may hold SQLite's only write lock.
     temporary |= {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in ("EVENT_PERSISTER", "TRIGGERS")}
+    # Block types are for pages and deployments; registering them all takes seconds at every start.
+    temporary["PREFECT_API_BLOCKS_REGISTER_ON_START"] = "false"
     own = {} if scheduler else temporary
     # A session of its own: Ctrl-C is for the flow, which still has to tell the server how it ended.
     return subprocess.Popen(

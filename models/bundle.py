@@ -49,7 +49,9 @@ REQUIRED = (
     "params",
     "seed",
     "recipe_sha256",
+    "last_features",
     "max_gap",
+    "max_jump",
 )
 _WRITTEN = ("schema", "members", "history_sha256")
 

@@ -1,21 +1,22 @@
-"""What is served: every instrument with a registered version, the versions behind its aliases, and its bars."""
+"""What is registered: every instrument, the versions behind its aliases, and which of them can be served."""
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from models.bundle import HISTORY, load_bundle
+from models.bundle import load_bundle
 from pipelines.settings import Settings
 from pipelines.tracking import CANDIDATE, CHAMPION, Registered, Tracker, registered_horizons
-from serving.contracts import NotServedError, Signal
+from serving.contracts import NotServedError, Unavailable, UnavailableError
 from serving.history import History
 from serving.predictor import Arm, Predictor
-from trading.errors import InstrumentError, ServingError
+from serving.served import Clock, Horizon, Served, utc_now
+from trading.errors import EngineError, InstrumentError, ServingError
 from trading.instrument import Instrument
 
-Clock = Callable[[], pd.Timestamp]
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,6 @@ class Live:
     arm: Arm
     version: Registered
     newest: Registered
-
-
-def utc_now() -> pd.Timestamp:
-    """The time."""
-    return pd.Timestamp.now(tz="UTC")
 
 
 def live_versions(settings: Settings) -> dict[Instrument, list[Live]]:
@@ -62,79 +58,32 @@ def live_versions(settings: Settings) -> dict[Instrument, list[Live]]:
     return found
 
 
-class Served:
-    """One instrument: its predictors, the shortest horizon first, and its bars. Safe to use from several threads.
-
-    The same bars give the same signals, so they are computed when bars come, and a request that brings none is answered
-    with what is at hand.
-
-    Parameters
-    ----------
-    predictors
-        One per horizon.
-    history
-        Newest bars.
-    clock
-        The time, against which unfinished bars are told.
-
-    Raises
-    ------
-    ServingError
-        As :meth:`Predictor.signal`.
-    """
-
-    def __init__(self, predictors: Sequence[Predictor], history: History, *, clock: Clock = utc_now) -> None:
-        self.predictors = predictors
-        self._clock = clock
-        self._lock = threading.Lock()
-        # One assignment replaces both, so that no request sees the bars of one moment and the signals of another.
-        self._state = (history, self._computed(history))
-
-    @property
-    def history(self) -> History:
-        """Bars as of now."""
-        return self._state[0]
-
-    def signals(self, newer: pd.DataFrame | None, *, request_id: str) -> list[Signal]:
-        """A signal per horizon at the close of the newest bar; newer bars are remembered if every one of them is good.
-
-        Raises
-        ------
-        ServingError
-            As :meth:`History.extended` and :meth:`Predictor.signal`; then nothing is remembered.
-        """
-        signals = self._state[1] if newer is None or newer.empty else self._extend(newer)
-        return [signal.model_copy(update={"request_id": request_id}) for signal in signals]
-
-    def _extend(self, newer: pd.DataFrame) -> list[Signal]:
-        with self._lock:
-            history, signals = self._state
-            extended = history.extended(newer, self._clock())
-            if extended is not history:
-                signals = self._computed(extended)
-                self._state = (extended, signals)
-            return signals
-
-    def _computed(self, history: History) -> list[Signal]:
-        shared = {predictor.feature_hash: predictor for predictor in self.predictors}
-        features = {key: predictor.features(history.bars) for key, predictor in shared.items()}
-        return [
-            predictor.signal(history.bars, request_id="", features=features[predictor.feature_hash])
-            for predictor in self.predictors
-        ]
-
-
 class Catalog:
-    """Everything that is served.
+    """Everything that is registered: what is served, and what is not and why.
 
     Parameters
     ----------
     served
         By instrument.
+    unavailable
+        Instruments none of whose horizons could be opened.
     """
 
-    def __init__(self, served: Mapping[Instrument, Served]) -> None:
+    def __init__(
+        self, served: Mapping[Instrument, Served], unavailable: Mapping[Instrument, Sequence[Unavailable]] | None = None
+    ) -> None:
         self.served = served
+        self.unavailable = unavailable or {}
+
+    def __str__(self) -> str:
+        parts = []
+        for instrument, served in self.served.items():
+            signals = ", ".join(
+                f"{one.horizon} ({one.arm} version {one.model_version})" for one in served.signals(None, request_id="")
+            )
+            parts.append(f"serving {instrument.symbol} {instrument.timeframe}: {signals}{_listed(served.unavailable)}")
+        parts += [f"not serving {i.symbol} {i.timeframe}{_listed(why)}" for i, why in self.unavailable.items()]
+        return " | ".join(parts)
 
     def find(self, symbol: str, timeframe: str | None) -> Served:
         """What serves a symbol.
@@ -142,16 +91,30 @@ class Catalog:
         Raises
         ------
         NotServedError
-            If nothing does; says what is served.
+            If nothing is registered for it; says what is served.
+        UnavailableError
+            If what is registered for it cannot be served; says why.
         ServingError
-            If several timeframes do and none was named.
+            If several timeframes are served and none was named.
         """
-        offered = ", ".join(f"{i.symbol} {i.timeframe}" for i in self.served)
+        offered = ", ".join(f"{i.symbol} {i.timeframe}" for i in self.served) or "nothing"
         try:
             wanted = Instrument.parse(symbol, timeframe or next(iter(self.served)).timeframe)
         except InstrumentError as error:
             raise ServingError(error.what, rule=error.rule, remedy=error.remedy) from error
-        found = [i for i in self.served if i.symbol == wanted.symbol and timeframe in (None, i.timeframe)]
+
+        def meant(instrument: Instrument) -> bool:
+            return instrument.symbol == wanted.symbol and timeframe in (None, instrument.timeframe)
+
+        found = [i for i in self.served if meant(i)]
+        closed = {i: why for i, why in self.unavailable.items() if meant(i)}
+        if not found and closed:
+            raise UnavailableError(
+                "; ".join(f"{i.symbol} {i.timeframe} cannot be served{_listed(why)}" for i, why in closed.items()),
+                where="symbol" if timeframe is None else "symbol, timeframe",
+                rule=f"served: {offered}",
+                remedy=f"run `engine run --symbol {wanted.symbol}` and start the service again",
+            )
         if not found:
             raise NotServedError(
                 f"{wanted.symbol}{f' at {timeframe}' if timeframe else ''} is not served",
@@ -172,21 +135,83 @@ class Catalog:
 def open_catalog(settings: Settings, *, clock: Clock = utc_now) -> Catalog:
     """Open what the aliases point at, and compute a first signal with it, which warms everything up.
 
+    Each horizon is opened on its own: one that cannot be is logged, and the others are served.
+
     Raises
     ------
     ServingError
-        If nothing is registered, or a version cannot be served by this code.
+        If nothing is registered, or nothing of it can be served.
     """
     served: dict[Instrument, Served] = {}
+    closed: dict[Instrument, list[Unavailable]] = {}
     for instrument, live in live_versions(settings).items():
-        predictors, parts, gaps = [], [], []
+        horizons, refused = [], []
         for item in live:
-            bundle = load_bundle(item.tracker.download(item.horizon, item.version.version))
-            predictors.append(Predictor(bundle, item.version.version, item.arm))
-            gaps.append(int(bundle.spec["max_gap"]))
-            newest = item.tracker.download(item.horizon, item.newest.version)
-            parts += [bundle.history(), pd.read_parquet(newest / HISTORY)]
-        rows = max(predictor.rows for predictor in predictors)
-        history = History.union(instrument, parts, rows=rows, max_gap=min(gaps))
-        served[instrument] = Served(predictors, history, clock=clock)
-    return Catalog(served)
+            try:
+                horizons.append(_open(instrument, item))
+            # Whatever is wrong with one version, an unreadable file or a bug, must not end the others.
+            except Exception as error:
+                expected = isinstance(error, EngineError)
+                refused.append(Unavailable(horizon=item.horizon, reason=_reason(error)))
+                _log.warning(
+                    "%s %s version %s cannot be served: %s",
+                    instrument.name,
+                    item.horizon,
+                    item.version.version,
+                    error,
+                    exc_info=not expected,
+                )
+        if horizons:
+            served[instrument] = Served(horizons, clock=clock, unavailable=refused)
+        else:
+            closed[instrument] = refused
+    if not served:
+        raise ServingError(
+            "nothing can be served: " + "; ".join(f"{i.name}{_listed(why)}" for i, why in closed.items()),
+            where=settings.tracking_uri,
+            rule="one version or more that this code can serve",
+            remedy="run `engine run` with this code, or serve with the code of the versions' commit",
+        )
+    return Catalog(served, closed)
+
+
+def _open(instrument: Instrument, item: Live) -> Horizon:
+    bundle = load_bundle(item.tracker.download(item.horizon, item.version.version))
+    predictor = Predictor(bundle, item.version.version, item.arm)
+    parts = [bundle.history()]
+    if item.newest.version != item.version.version:
+        parts += _newest_bars(instrument, item)
+    history = History.union(
+        instrument,
+        parts,
+        rows=predictor.rows,
+        max_gap=int(bundle.spec["max_gap"]),
+        max_jump=float(bundle.spec["max_jump"]),
+    )
+    return Horizon(predictor, history, predictor.signal(history.bars, request_id=""))
+
+
+def _newest_bars(instrument: Instrument, item: Live) -> list[pd.DataFrame]:
+    """Bars of the newest version, which need not be the one that is served; without them, older ones do."""
+    try:
+        return [load_bundle(item.tracker.download(item.horizon, item.newest.version)).history()]
+    except Exception as error:
+        _log.warning(
+            "%s %s: the bars of version %s cannot be read, so version %s starts from its own: %s",
+            instrument.name,
+            item.horizon,
+            item.newest.version,
+            item.version.version,
+            error,
+        )
+        return []
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, EngineError):
+        return f"{error.what}{f' ({error.where})' if error.where else ''}"
+    return f"{type(error).__name__}: {error}"
+
+
+def _listed(unavailable: Sequence[Unavailable]) -> str:
+    return "".join(f"; {one.horizon} unavailable: {one.reason}" for one in unavailable)

@@ -18,6 +18,10 @@ class NotServedError(ServingError):
     """A symbol or timeframe that no registered version is for."""
 
 
+class UnavailableError(ServingError):
+    """A symbol or timeframe that versions are registered for, none of which can be served."""
+
+
 def _stamp(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
@@ -79,18 +83,39 @@ class Signal(BaseModel):
     arm: Literal["champion", "candidate"]
     evidence: Literal["proven", "unproven"] = Field(description="unproven: for paper trading only")
     feature_hash: str = Field(description="SHA-256 of the feature row that was used")
+    missing_bars: int = Field(
+        ge=0,
+        description="places of the time grid without a bar, from the oldest bar that the signal was computed from "
+        "(features' warm-up, model's window and holding time) up to bar_time; 0: no hole",
+    )
     request_id: str
 
 
+class Unavailable(BaseModel):
+    """A registered horizon that has no signal, and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    horizon: str
+    reason: str
+
+
 class PredictResponse(BaseModel):
-    """A signal per horizon, the shortest first."""
+    """A signal per horizon, the shortest first, all at the close of one bar; and the horizons that have none."""
 
     signals: list[Signal]
+    unavailable: list[Unavailable] = Field(default_factory=list)
 
 
 def error_response(error: EngineError) -> tuple[int, dict[str, Any]]:
-    """Status and body for a mistake that the caller can mend."""
-    status = HTTPStatus.NOT_FOUND if isinstance(error, NotServedError) else HTTPStatus.BAD_REQUEST
+    """Status and body: 404 for what is not registered, 503 for what cannot be served, 400 for mistakes to mend."""
+    match error:
+        case NotServedError():
+            status = HTTPStatus.NOT_FOUND
+        case UnavailableError():
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+        case _:
+            status = HTTPStatus.BAD_REQUEST
     return int(status), {
         "error": error.what,
         "where": error.where,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from pipelines.validate.rules import broken_rules, off_grid_stamp
 from trading.bars import COLUMNS
 from trading.errors import ServingError
 from trading.instrument import Instrument
@@ -25,26 +26,34 @@ class History:
     rows
         Rows to remember: what the versions that are served need.
     max_gap
-        Absent bars in a row after which what came before says nothing any more.
+        Absent bars in a row that newer bars may leave: as many as the model has seen in training.
+    max_jump
+        Largest believable absolute log return over one bar, as when the training bars were validated.
     """
 
-    def __init__(self, instrument: Instrument, bars: pd.DataFrame, *, rows: int, max_gap: int) -> None:
+    def __init__(self, instrument: Instrument, bars: pd.DataFrame, *, rows: int, max_gap: int, max_jump: float) -> None:
         self.instrument = instrument
-        self.bars = bars.iloc[-rows:]
+        self.bars = bars[COLUMNS].iloc[-rows:]
         self.rows = rows
         self.max_gap = max_gap
+        self.max_jump = max_jump
 
     @classmethod
-    def union(cls, instrument: Instrument, parts: Sequence[pd.DataFrame], *, rows: int, max_gap: int) -> "History":
-        """History from those of several versions.
+    def union(
+        cls, instrument: Instrument, parts: Sequence[pd.DataFrame], *, rows: int, max_gap: int, max_jump: float
+    ) -> "History":
+        """History from the stored bars of several versions.
 
-        Where two speak of one bar, the one that ends later is right; what lies before too wide a gap is left out.
+        Where two speak of one bar, the one that ends later is right. An older part is joined only where it overlaps or
+        touches what is newer: bars between two stored histories exist, and are merely not at hand. Holes within a part
+        are holes of the market's data that a run has validated.
         """
         newest_first = sorted(parts, key=lambda part: part.index[-1], reverse=True)
-        bars = pd.concat([part[COLUMNS] for part in newest_first])
-        bars = bars[~bars.index.duplicated()].sort_index()
-        wide = np.flatnonzero(_missing(bars.index, instrument) > max_gap)
-        return cls(instrument, bars.iloc[wide[-1] + 1 if len(wide) else 0 :], rows=rows, max_gap=max_gap)
+        bars = newest_first[0][COLUMNS]
+        for older in newest_first[1:]:
+            if older.index[-1] >= bars.index[0] - instrument.bar:
+                bars = pd.concat([older.loc[older.index < bars.index[0], COLUMNS], bars])
+        return cls(instrument, bars, rows=rows, max_gap=max_gap, max_jump=max_jump)
 
     def extended(self, newer: pd.DataFrame, now: pd.Timestamp) -> "History":
         """History with newer bars at its end.
@@ -63,17 +72,24 @@ class History:
         Raises
         ------
         ServingError
-            For bars out of order, off the grid, impossible, unfinished, at odds with the history, or far from its end.
+            For bars out of order, off the grid, unfinished, at odds with the history, far from its end, or breaking a
+            rule of validation.
         """
         self._in_order(newer)
-        self._possible(newer)
         self._finished(newer, now)
         self._agreeing(newer)
         fresh = newer.loc[newer.index > self.bars.index[-1], COLUMNS]
         if fresh.empty:
             return self
+        self._believable(fresh)
         self._connected(fresh)
-        return History(self.instrument, pd.concat([self.bars, fresh]), rows=self.rows, max_gap=self.max_gap)
+        return History(
+            self.instrument,
+            pd.concat([self.bars, fresh]),
+            rows=self.rows,
+            max_gap=self.max_gap,
+            max_jump=self.max_jump,
+        )
 
     def _in_order(self, newer: pd.DataFrame) -> None:
         late = np.flatnonzero(newer.index[1:] <= newer.index[:-1])
@@ -84,29 +100,31 @@ class History:
                 rule="bars in time order, each stamp once",
                 remedy="sort the bars and send each once",
             )
-        off = np.flatnonzero((newer.index - self.bars.index[-1]) % self.instrument.bar != pd.Timedelta(0))
+        off = np.flatnonzero(off_grid_stamp(newer.rename_axis("timestamp").reset_index(), self.instrument.bar))
         if len(off):
             raise self._refused(
                 newer.index[off[0]],
                 "its stamp is not the open of a bar",
-                rule=f"stamps lie on the {self.instrument.timeframe} grid of the history",
+                rule=f"stamps lie on the {self.instrument.timeframe} grid",
                 remedy=f"send {self.instrument.timeframe} bars stamped with their open, in UTC",
             )
 
-    def _possible(self, newer: pd.DataFrame) -> None:
-        prices = newer[["open", "high", "low", "close"]]
-        for wrong, text, rule in (
-            (~np.isfinite(newer[COLUMNS]).all(axis=1), "a value is not a number", "finite numbers"),
-            ((prices <= 0).any(axis=1), "a price is not above zero", "prices above zero"),
-            (newer["volume"] < 0, "its volume is negative", "volume of zero or more"),
-            (newer["high"] < newer["low"], "its high is below its low", "low <= high"),
-            (prices.max(axis=1) > newer["high"], "a price is above its high", "low <= open, close <= high"),
-            (prices.min(axis=1) < newer["low"], "a price is below its low", "low <= open, close <= high"),
-        ):
-            if wrong.any():
-                raise self._refused(
-                    newer.index[np.flatnonzero(wrong)[0]], text, rule=rule, remedy="mend the bar at its source"
-                )
+    def _believable(self, fresh: pd.DataFrame) -> None:
+        """Judge new bars by the rules that the training bars were validated by."""
+        # The last known bar was believed in its own context; all that a newer one is measured from is its close.
+        known = self.bars.iloc[-1:].copy()
+        known[["open", "high", "low"]] = known["close"].iloc[0]
+        rows = pd.concat([known, fresh]).rename_axis("timestamp").reset_index()
+        broken = broken_rules(rows, self.instrument.bar, self.max_jump).iloc[1:]
+        wrong = np.flatnonzero(broken.notna())
+        if len(wrong):
+            rule = str(broken.iloc[wrong[0]])
+            raise self._refused(
+                fresh.index[wrong[0]],
+                rule.replace("_", " "),
+                rule=f"{rule}, as when the training bars were validated (largest jump {self.max_jump:g})",
+                remedy="mend the bar at its source, or leave it out",
+            )
 
     def _finished(self, newer: pd.DataFrame, now: pd.Timestamp) -> None:
         open_still = newer.index[newer.index > now - self.instrument.bar]
@@ -134,15 +152,16 @@ class History:
 
     def _connected(self, fresh: pd.DataFrame) -> None:
         stamps = self.bars.index[-1:].append(fresh.index)
-        missing = _missing(stamps, self.instrument)
+        missing = np.asarray(np.diff(stamps.to_numpy()) / self.instrument.bar.to_timedelta64()) - 1
         wide = np.flatnonzero(missing > self.max_gap)
         if len(wide):
-            before, after = stamps[wide[0]], stamps[wide[0] + 1]
+            first, count = stamps[wide[0]] + self.instrument.bar, round(missing[wide[0]])
             raise ServingError(
-                f"{missing[wide[0]]:.0f} bars are missing between {before.isoformat()} and {after.isoformat()}",
+                f"{count} bars are missing before the bar of {stamps[wide[0] + 1].isoformat()};"
+                f" the first of them is that of {first.isoformat()}",
                 where=self.instrument.name,
-                rule=f"at most {self.max_gap} absent bars in a row",
-                remedy=f"send the bars after {before.isoformat()} as well, or run `engine run` on newer data",
+                rule=f"at most {self.max_gap} missing in a row, the longest hole that the model was trained through",
+                remedy=f"send the missing bars from {first.isoformat()} on as well, or run `engine run` on newer data",
             )
 
     def _refused(self, stamp: pd.Timestamp, problem: str, *, rule: str, remedy: str) -> ServingError:
@@ -152,8 +171,3 @@ class History:
             rule=rule,
             remedy=remedy,
         )
-
-
-def _missing(stamps: pd.Index, instrument: Instrument) -> np.ndarray:
-    """Bars that are absent between each stamp and the next."""
-    return np.asarray(np.diff(stamps.to_numpy()) / instrument.bar.to_timedelta64()) - 1

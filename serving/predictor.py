@@ -11,11 +11,13 @@ from models.return_scale import ReturnScale
 from pipelines.features.engine import FeatureEngine
 from serving.contracts import Signal
 from trading.costs import Costs
-from trading.errors import ServingError
+from trading.errors import ModelError, ServingError
 from trading.instrument import Instrument
 from trading.no_trade_band import band_positions
 
 VOLATILITY = "volatility_24"
+# Features do not depend on where the history starts, to this.
+_SAME = 1e-9
 Arm = Literal["champion", "candidate"]
 
 
@@ -34,7 +36,10 @@ class Predictor:
     Raises
     ------
     ServingError
-        If this code computes other features than the bundle was trained on.
+        If this code computes other features than the bundle was trained on, by their spec or by their values at the
+        last bar of its history.
+    ModelError
+        If the bundle does not say what these values were.
     """
 
     def __init__(self, bundle: Bundle, version: str, arm: Arm) -> None:
@@ -53,6 +58,7 @@ class Predictor:
                 remedy="serve with the code of that commit, or run `engine run` with this one",
             )
         self._names = bundle.feature_names
+        self._require_same_values()
         self._scale = ReturnScale(**{key: spec["return_scale"][key] for key in ("mean_abs", "low", "high")})
         self._cost = Costs(**spec["costs"]).per_side
         self._round_trips: float = spec["positions"]["round_trips"]
@@ -61,8 +67,32 @@ class Predictor:
         self._tail = self.horizon_bars + window - 1
         self.rows: int = spec["features"]["warmup"] + window + self.horizon_bars
 
+    def _require_same_values(self) -> None:
+        """Hold the code against values of training: a spec says what features are meant to be, not what code does."""
+        spec = self.bundle.spec
+        where = f"version {self.version} of {spec['model_name']}"
+        if "last_features" not in spec:
+            raise ModelError(
+                "'last_features' is missing from the spec",
+                where=where,
+                rule="a bundle holds the features of its last bar, against which the code is checked",
+                remedy="run `engine run`",
+            )
+        trained = np.asarray(spec["last_features"], dtype=np.float64)
+        history = self.bundle.history()
+        now = self.features(history)[self._names].iloc[-1].to_numpy(dtype=np.float64)
+        same = trained.shape == now.shape and np.isclose(now, trained, rtol=_SAME, atol=_SAME)
+        if not np.all(same):
+            differing = [n for n, s in zip(self._names, np.broadcast_to(same, now.shape), strict=True) if not s]
+            raise ServingError(
+                "the feature code changed since this version was trained; run `engine run`",
+                where=f"{where}, bar of {history.index[-1].isoformat()}: {', '.join(differing[:5])}",
+                rule=f"features of the last training bar come out the same to {_SAME:g}",
+                remedy=f"serve with the code of commit {spec['commit']}, or run `engine run` with this one",
+            )
+
     def features(self, bars: pd.DataFrame) -> pd.DataFrame:
-        """Features of bars; versions with the same ``feature_hash`` may share them."""
+        """Features of bars, as research computes them."""
         return self.engine.batch(bars)
 
     def signal(self, bars: pd.DataFrame, *, request_id: str, features: pd.DataFrame | None = None) -> Signal:
@@ -120,5 +150,11 @@ class Predictor:
             arm=self.arm,
             evidence="proven" if self.arm == "champion" else "unproven",
             feature_hash=hashlib.sha256(row.tobytes()).hexdigest(),
+            missing_bars=self._missing_bars(bars.index[-self.rows :]),
             request_id=request_id,
         )
+
+    def _missing_bars(self, stamps: pd.Index) -> int:
+        """Places of the grid between the first and the last stamp that have no bar."""
+        places: float = (stamps[-1] - stamps[0]) / self.instrument.bar + 1
+        return round(places) - len(stamps)

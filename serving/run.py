@@ -10,7 +10,7 @@ from uuid import uuid4
 import pandas as pd
 
 from pipelines.settings import Settings, quiet_environment
-from serving.catalog import live_versions, open_catalog
+from serving.catalog import open_catalog
 from serving.contracts import Signal
 from trading.errors import ServingError
 
@@ -59,10 +59,10 @@ def serve(settings: Settings) -> NoReturn:
     Raises
     ------
     ServingError
-        If the port is taken or nothing is registered.
+        If the port is taken, or nothing is registered or can be served.
     """
     require_free(settings.host, settings.port)
-    live_versions(settings)
+    open_catalog(settings)
     sys.stdout.flush()
     sys.stderr.flush()
     arguments = command(settings, settings.host, settings.port)
@@ -86,6 +86,6 @@ def predict_once(
     Raises
     ------
     ServingError
-        As the service answers with 400 and 404.
+        As the service answers with 400, 404 and 503.
     """
     return open_catalog(settings).find(symbol, timeframe).signals(bars, request_id=str(uuid4()))

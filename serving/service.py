@@ -1,5 +1,6 @@
 """The HTTP service: ``POST /predict``, ``GET /livez``, ``GET /readyz``, ``GET /metrics``."""
 
+import sys
 from uuid import uuid4
 
 import bentoml
@@ -30,6 +31,7 @@ class SignalService:
         # The supervisor starts workers and ends them; one that was killed itself cannot.
         die_with_parent()
         self.catalog = open_catalog(Settings())
+        print(self.catalog, file=sys.stderr, flush=True)
 
     @bentoml.api(route="/predict", output_spec=PredictResponse)
     def predict(self, request: PredictRequest, /) -> PredictResponse | JSONResponse:
@@ -40,7 +42,8 @@ class SignalService:
         try:
             served = self.catalog.find(request.symbol, request.timeframe)
             newer = bars_frame(request.bars) if request.bars else None
-            return PredictResponse(signals=served.signals(newer, request_id=str(uuid4())))
+            signals, unavailable = served.answer(newer, request_id=str(uuid4()))
+            return PredictResponse(signals=signals, unavailable=unavailable)
         except EngineError as error:
             status, body = error_response(error)
             return JSONResponse(body, status_code=status)

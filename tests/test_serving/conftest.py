@@ -10,9 +10,9 @@ from models.bundle import load_bundle
 from pipelines.features.engine import FeatureEngine
 from pipelines.register import stage as register
 from pipelines.settings import ROOT
-from serving.catalog import Served
 from serving.history import History
 from serving.predictor import Predictor
+from serving.served import Horizon, Served
 from tests.bundles import fake_run
 from trading.instrument import Instrument
 
@@ -62,14 +62,31 @@ def predictors(workspace, params):
     return [Predictor(load_bundle(folder), "1", "candidate") for folder in folders]
 
 
+def horizon_over(predictor, bars):
+    """A horizon that has been served these bars."""
+    spec = predictor.bundle.spec
+    history = History(
+        predictor.instrument, bars, rows=predictor.rows, max_gap=spec["max_gap"], max_jump=spec["max_jump"]
+    )
+    return Horizon(predictor, history, predictor.signal(history.bars, request_id=""))
+
+
 @pytest.fixture
-def history(predictors, served_bars, engine):
+def horizons(predictors, served_bars):
     """What the service starts from."""
-    rows = max(predictor.rows for predictor in predictors)
-    return History(predictors[0].instrument, served_bars.iloc[:-50], rows=rows, max_gap=24)
+    return [horizon_over(predictor, served_bars.iloc[:-50]) for predictor in predictors]
 
 
 @pytest.fixture
-def served(predictors, history):
+def late(predictors, served_bars):
+    """The longer horizon's bars end ten bars before the shorter one's."""
+    return Served(
+        [horizon_over(predictors[0], served_bars.iloc[:-50]), horizon_over(predictors[1], served_bars.iloc[:-60])],
+        clock=lambda: NOW,
+    )
+
+
+@pytest.fixture
+def served(horizons):
     """An instrument as the service holds it; its clock stands."""
-    return Served(predictors, history, clock=lambda: NOW)
+    return Served(horizons, clock=lambda: NOW)

@@ -1,15 +1,19 @@
 """What is served, under which alias, and that a bad request changes nothing."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from pipelines.settings import Settings
 from pipelines.tracking import Tracker
-from serving.catalog import Catalog, Served, live_versions, open_catalog
-from serving.contracts import NotServedError
-from serving.history import History
+from serving import catalog as catalog_module
+from serving.catalog import Catalog, live_versions, open_catalog
+from serving.contracts import NotServedError, Unavailable, UnavailableError
 from serving.run import predict_once
+from serving.served import Served
 from trading.errors import ServingError
 from trading.instrument import Instrument
 
@@ -31,10 +35,10 @@ def test_newer_bars_move_the_signal_and_are_remembered(served, served_bars):
     assert served.signals(served_bars.iloc[-40:-35], request_id="r") == after
 
 
-def test_one_step_or_many_give_the_same_signal(predictors, history, served, served_bars):
+def test_one_step_or_many_give_the_same_signal(horizons, served, served_bars):
     for row in range(-50, -45):
         served.signals(served_bars.iloc[row : row + 1], request_id="r")
-    at_once = Served(predictors, history).signals(served_bars.iloc[-50:-45], request_id="r")
+    at_once = Served(horizons).signals(served_bars.iloc[-50:-45], request_id="r")
     assert served.signals(None, request_id="r") == at_once
 
 
@@ -54,16 +58,44 @@ def test_bars_without_a_forecast_are_not_remembered(served, served_bars, monkeyp
         raise ServingError("no forecast")
 
     with monkeypatch.context() as patch:
-        patch.setattr(served.predictors[1], "signal", refuse)
+        patch.setattr(served.horizons[1].predictor, "signal", refuse)
         with pytest.raises(ServingError, match="no forecast"):
             served.signals(served_bars.iloc[-50:-40], request_id="r")
-    assert served.history.bars.index[-1] == served_bars.index[-51]
+    assert {one.last for one in served.horizons} == {served_bars.index[-51]}
     assert served.signals(None, request_id="r") == before
 
 
-def test_a_history_that_is_too_short_does_not_start(predictors, history):
-    with pytest.raises(ServingError, match="10 bars of history"):
-        Served(predictors, History(BITCOIN, history.bars, rows=10, max_gap=24))
+class TestLateHorizon:
+    """Its stored bars end before those of the other: its run was an older one."""
+
+    def test_it_has_no_signal_and_the_reason_is_said(self, late, served_bars):
+        signals, unavailable = late.answer(None, request_id="r")
+        assert [s.horizon for s in signals] == ["1h"]
+        assert [one.horizon for one in unavailable] == ["4h"]
+        assert served_bars.index[-61].isoformat() in unavailable[0].reason
+        assert late.unavailable == unavailable
+
+    def test_bars_beyond_a_hole_serve_the_other_only(self, late, served_bars):
+        signals, unavailable = late.answer(served_bars.iloc[-50:-45], request_id="r")
+        assert [(s.horizon, s.bar_time) for s in signals] == [("1h", served_bars.index[-46].to_pydatetime())]
+        assert "10 bars are missing" in unavailable[0].reason
+        assert late.horizons[1].last == served_bars.index[-61], "it stepped over nothing"
+
+    def test_the_bars_between_bring_it_back(self, late, served, served_bars):
+        late.answer(served_bars.iloc[-50:-45], request_id="r")
+        part, unavailable = late.answer(served_bars.iloc[-60:-52], request_id="r")
+        assert [s.horizon for s in part] == ["1h"]
+        assert "missing" not in unavailable[0].reason
+        whole, unavailable = late.answer(served_bars.iloc[-52:-45], request_id="r")
+        assert unavailable == []
+        assert whole == served.signals(served_bars.iloc[-50:-45], request_id="r")
+
+    def test_bars_that_the_other_refuses_move_neither(self, late, served_bars):
+        wrong = served_bars.iloc[-60:-45].copy()
+        wrong.iloc[-1, wrong.columns.get_loc("high")] = 0.5
+        with pytest.raises(ServingError):
+            late.answer(wrong, request_id="r")
+        assert [one.last for one in late.horizons] == [served_bars.index[-51], served_bars.index[-61]]
 
 
 def test_each_request_has_its_own_id(served):
@@ -78,7 +110,7 @@ def test_many_callers_at_once(served, served_bars):
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(ask, [-45, -48, -40, -46, -42, -44]))
-    assert served.history.bars.index[-1] == served_bars.index[-41]
+    assert {one.last for one in served.horizons} == {served_bars.index[-41]}
 
 
 class TestFind:
@@ -102,6 +134,20 @@ class TestFind:
             catalog.find("ETH/USD", None)
         assert catalog.find("ETH/USD", "4h")
 
+    def test_what_is_registered_but_cannot_be_served_says_why(self, served):
+        why = [Unavailable(horizon="1h", reason="its file is gone")]
+        catalog = Catalog({BITCOIN: served}, {Instrument("ETH/USD", "1h"): why})
+        for timeframe in (None, "1h"):
+            with pytest.raises(UnavailableError, match="ETH/USD 1h cannot be served; 1h unavailable: its file is gone"):
+                catalog.find("eth-usd", timeframe)
+        with pytest.raises(NotServedError):
+            catalog.find("ETH/USD", "4h")
+        assert catalog.find("BTC/USD", None) is served
+        assert str(catalog) == (
+            "serving BTC/USD 1h: 1h (candidate version 1), 4h (candidate version 1)"
+            " | not serving ETH/USD 1h; 1h unavailable: its file is gone"
+        )
+
     @pytest.mark.parametrize(("symbol", "timeframe"), [("bitcoin", None), ("BTC/USD", "1H"), ("", None)])
     def test_nonsense(self, catalog, symbol, timeframe):
         with pytest.raises(ServingError) as caught:
@@ -119,7 +165,7 @@ def test_the_candidate_is_served_until_there_is_a_champion(workspace, served_bar
     (served,) = open_catalog(workspace.settings).served.values()
     signals = served.signals(None, request_id="r")
     assert {(s.arm, s.evidence, s.model_version) for s in signals} == {("candidate", "unproven", "1")}
-    assert served.history.bars.index[-1] == served_bars.index[-51]
+    assert {one.last for one in served.horizons} == {served_bars.index[-51]}
 
     tracker = Tracker(workspace.settings, BITCOIN)
     tracker.move_alias("4h", "champion", "1")
@@ -141,3 +187,61 @@ def test_a_version_without_an_alias_waits(workspace):
         assert [item.horizon for item in live_versions(workspace.settings)[BITCOIN]] == ["1h"]
     finally:
         tracker.move_alias("4h", "candidate", "1")
+
+
+@contextmanager
+def spoilt(workspace, horizon, spoil):
+    """A registered version whose spec was written by another engine."""
+    file = Tracker(workspace.settings, BITCOIN).download(horizon, "candidate") / "bundle.json"
+    content = file.read_text()
+    spec = json.loads(content)
+    spoil(spec)
+    file.write_text(json.dumps(spec))
+    try:
+        yield
+    finally:
+        file.write_text(content)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda spec: spec["features"].update(hash="of another code"), "trained on other features"),
+        (lambda spec: spec.pop("last_features"), "'last_features' is missing"),
+        (lambda spec: spec["last_features"].reverse(), "feature code changed"),
+        (lambda spec: spec.update(schema=99), "bundle schema 99"),
+        (lambda spec: spec.update(horizon_bars=50), "bars of history, and the 4h model needs"),
+        (lambda spec: spec.pop("max_jump"), "max_jump"),
+    ],
+)
+def test_one_version_that_cannot_be_opened_leaves_the_others_served(workspace, caplog, spoil, reason):
+    with spoilt(workspace, "4h", spoil):
+        (served,) = open_catalog(workspace.settings).served.values()
+    signals, (unavailable,) = served.answer(None, request_id="r")
+    assert [s.horizon for s in signals] == ["1h"]
+    assert unavailable.horizon == "4h"
+    assert reason in unavailable.reason
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "BTC-USD-1h 4h version 1 cannot be served" in record.getMessage()
+
+
+def test_nothing_that_can_be_served_does_not_start(workspace):
+    def spoil(spec):
+        spec.update(schema=99)
+
+    with (
+        spoilt(workspace, "1h", spoil),
+        spoilt(workspace, "4h", spoil),
+        pytest.raises(ServingError, match=r"BTC-USD-1h; 1h unavailable: bundle schema 99.*; 4h unavailable: bundle"),
+    ):
+        open_catalog(workspace.settings)
+
+
+def test_the_served_version_starts_from_its_own_bars_if_the_newest_cannot_be_read(workspace, monkeypatch, caplog):
+    (item,) = [one for one in live_versions(workspace.settings)[BITCOIN] if one.horizon == "1h"]
+    gone = replace(item, newest=replace(item.newest, version="77"))
+    monkeypatch.setattr(catalog_module, "live_versions", lambda settings: {BITCOIN: [gone]})
+    (served,) = open_catalog(workspace.settings).served.values()
+    assert len(served.signals(None, request_id="r")) == 1
+    assert "the bars of version 77 cannot be read" in caplog.text

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from serving.contracts import Bar, NotServedError, PredictRequest, bars_frame, error_response
+from serving.contracts import Bar, NotServedError, PredictRequest, UnavailableError, bars_frame, error_response
 from trading.errors import ServingError
 
 PRICES = {"open": 1, "high": 2, "low": 0.5, "close": 1.5, "volume": 3}
@@ -37,3 +37,4 @@ def test_mistakes_are_told_apart_from_what_is_not_served():
     status, body = error_response(ServingError("what", where="where", rule="rule", remedy="do"))
     assert (status, body) == (400, {"error": "what", "where": "where", "rule": "rule", "what_to_do": "do"})
     assert error_response(NotServedError("what"))[0] == 404
+    assert error_response(UnavailableError("what"))[0] == 503

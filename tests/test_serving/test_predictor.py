@@ -10,7 +10,7 @@ import pytest
 from models.return_scale import ReturnScale
 from serving.predictor import Predictor
 from trading.costs import Costs
-from trading.errors import ServingError
+from trading.errors import ModelError, ServingError
 from trading.no_trade_band import band_positions
 
 
@@ -97,3 +97,55 @@ def test_other_features_than_it_was_trained_on_are_refused(predictors):
     features = {**bundle.spec["features"], "hash": "of another code"}
     with pytest.raises(ServingError, match="other features"):
         Predictor(replace(bundle, spec={**bundle.spec, "features": features}), "1", "candidate")
+
+
+def changed(predictor, **keys):
+    return replace(predictor.bundle, spec={**predictor.bundle.spec, **keys})
+
+
+@pytest.mark.parametrize("which", [0, -1])
+def test_a_feature_that_comes_out_differently_than_in_training_is_refused(predictors, which):
+    bundle = predictors[0].bundle
+    values = list(bundle.spec["last_features"])
+    values[which] += 1e-6 * max(1.0, abs(values[which]))
+    with pytest.raises(ServingError, match=r"feature code changed .* run `engine run`") as caught:
+        Predictor(changed(predictors[0], last_features=values), "1", "candidate")
+    assert bundle.feature_names[which] in caught.value.where
+
+
+def test_changed_feature_code_is_noticed_though_its_spec_is_the_same(predictors, monkeypatch):
+    from pipelines.features.engine import FeatureEngine
+
+    compute = FeatureEngine.compute
+    monkeypatch.setattr(FeatureEngine, "compute", lambda self, market: compute(self, market) * 1.0001)
+    with pytest.raises(ServingError, match="feature code changed"):
+        Predictor(predictors[0].bundle, "1", "candidate")
+
+
+def test_features_of_another_number_are_refused(predictors):
+    with pytest.raises(ServingError, match="feature code changed"):
+        Predictor(changed(predictors[0], last_features=[1.0]), "1", "candidate")
+
+
+def test_rounding_is_no_change(predictors):
+    values = [value * (1 + 1e-12) for value in predictors[0].bundle.spec["last_features"]]
+    assert Predictor(changed(predictors[0], last_features=values), "1", "candidate")
+
+
+def test_a_bundle_that_does_not_tell_its_last_features_is_refused(predictors):
+    spec = {key: value for key, value in predictors[0].bundle.spec.items() if key != "last_features"}
+    with pytest.raises(ModelError, match="last_features"):
+        Predictor(replace(predictors[0].bundle, spec=spec), "1", "candidate")
+
+
+def test_missing_bars_are_counted(predictors, served_bars):
+    predictor = predictors[0]
+    whole = served_bars.iloc[: -predictor.horizon_bars]
+    before = predictor.signal(whole.iloc[-predictor.rows :], request_id="r").missing_bars
+    stamps = whole.index[-predictor.rows :]
+    assert before == len(pd.date_range(stamps[0], stamps[-1], freq="h").difference(stamps))
+    holed = whole.drop(whole.index[[-3, -30, -31]])
+    after = predictor.signal(holed.iloc[-predictor.rows :], request_id="r").missing_bars
+    stamps = holed.index[-predictor.rows :]
+    assert after == len(pd.date_range(stamps[0], stamps[-1], freq="h").difference(stamps))
+    assert after >= before + 3

@@ -47,7 +47,7 @@ def test_nothing_to_serve_is_said_before_anything_starts(tmp_path, monkeypatch):
 def test_the_process_becomes_the_service(tmp_path, monkeypatch):
     started = []
     monkeypatch.setattr(os, "execve", lambda *args: started.append(args))
-    monkeypatch.setattr(run, "live_versions", lambda settings: {})
+    monkeypatch.setattr(run, "open_catalog", lambda settings: None)
     settings = Settings(state=tmp_path, port=free())
     serve(settings)
     ((program, arguments, env),) = started

@@ -8,7 +8,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 
+import pandas as pd
 import psutil
 import pytest
 
@@ -89,7 +91,10 @@ def test_the_check_asks_once_and_reuses_the_answer_while_versions_stay(workspace
     result = check_serving(workspace)
     assert result == workspace.files.read_json(ANSWER)
     assert [s["horizon"] for s in result["signals"]] == ["1h", "4h"]
-    assert result["latency_ms"]["p50"] > 0
+    assert result["unavailable"] == []
+    latency = result["latency_ms"]
+    assert 0 < latency["cached"]["p50"] <= latency["cached"]["p99"]
+    assert latency["new_bar"] > latency["cached"]["p50"], "features and graphs are computed"
     monkeypatch.setattr(check, "running", lambda settings: pytest.fail("started again"))
     assert check_serving(workspace) == result
 
@@ -120,6 +125,17 @@ def test_a_service_that_does_not_start_says_why(workspace, monkeypatch):
     )
     with pytest.raises(ServingError, match="before it was ready: the graph is broken"), running(workspace.settings):
         pytest.fail("ready")
+
+
+def test_a_service_that_is_started_again_and_again_is_not_waited_for(workspace, monkeypatch):
+    said = "trading.errors.ServingError: nothing can be served: why\\n  what to do: this\\nApplication startup failed."
+    code = f"import time; print('{said}', flush=True); time.sleep(60)"
+    monkeypatch.setattr(check, "command", lambda *args: [sys.executable, "-c", code])
+    begin = time.monotonic()
+    with pytest.raises(ServingError, match=r"cannot start: .*nothing") as caught, running(workspace.settings):
+        pytest.fail("ready")
+    assert time.monotonic() - begin < check.READY_SECONDS / 2
+    assert caught.value.what.endswith("nothing can be served: why")
 
 
 def test_a_service_that_hangs_is_ended(workspace, monkeypatch):
@@ -158,4 +174,74 @@ def test_the_handler_translates_mistakes_of_the_caller(served, served_bars, monk
     missing = handler.predict(PredictRequest(symbol="XRP/USD"))
     assert (missing.status_code, "not served" in missing.body.decode()) == (404, True)
     gap = handler.predict(PredictRequest(symbol="BTC/USD", bars=rows(served_bars.iloc[-5:])))
-    assert (gap.status_code, json.loads(gap.body)["rule"]) == (400, "at most 24 absent bars in a row")
+    assert (gap.status_code, json.loads(gap.body)["error"][:21]) == (400, "43 bars are missing b")
+
+
+def test_the_handler_says_which_horizons_have_no_signal(late, monkeypatch, capsys):
+    from serving import service
+
+    monkeypatch.setattr(service, "die_with_parent", lambda: None)
+    monkeypatch.setattr(service, "open_catalog", lambda settings: Catalog({Instrument("BTC/USD", "1h"): late}))
+    answer = service.SignalService.inner().predict(PredictRequest(symbol="btc-usd"))
+    assert [one.horizon for one in answer.signals] == ["1h"]
+    assert [one.horizon for one in answer.unavailable] == ["4h"]
+    assert "serving BTC/USD 1h: 1h (candidate version 1); 4h unavailable: its bars end" in capsys.readouterr().err
+
+
+@contextmanager
+def stand_in(settings):
+    yield 0
+
+
+class TestCheck:
+    """The check without a service."""
+
+    @pytest.fixture
+    def ask(self, workspace, monkeypatch, served):
+        """Answers with what is put into it, and keeps what was asked."""
+        asked = []
+        signals, _ = served.answer(None, request_id="r")
+        answer = {"signals": [one.model_dump(mode="json") for one in signals], "unavailable": []}
+
+        def reply(port, instrument, requests, *bars):
+            asked.append((requests, bars))
+            return answer, [1.0 + len(bars)] * requests
+
+        monkeypatch.setattr(check, "running", stand_in)
+        monkeypatch.setattr(check, "_ask", reply)
+        files = workspace.files
+        files.path(ANSWER).unlink(missing_ok=True)
+        yield answer, asked
+        files.path(ANSWER).unlink(missing_ok=True)
+
+    def test_new_bar_is_asked_last_and_continues_the_history(self, workspace, ask, served_bars):
+        result = check_serving(workspace)
+        (plain, none), (once, (bar,)) = ask[1]
+        assert (plain, none, once) == (check.REQUESTS, (), 1)
+        assert pd.Timestamp(bar["timestamp"]) == served_bars.index[-51] + pd.Timedelta("1h")
+        assert {bar[key] for key in ("open", "high", "low", "close")} == {served_bars["close"].iloc[-51]}
+        assert result["latency_ms"]["cached"]["p50"] == 1.0
+        assert result["latency_ms"]["new_bar"] == 2.0
+
+    def test_a_bar_that_has_not_closed_is_not_made_up(self, workspace, ask, served_bars, monkeypatch):
+        closes = served_bars.index[-51] + pd.Timedelta("2h")
+        monkeypatch.setattr(check, "utc_now", lambda: closes - pd.Timedelta("1s"))
+        assert check_serving(workspace)["latency_ms"]["new_bar"] is None
+        assert len(ask[1]) == 1
+
+    def test_a_horizon_of_the_run_without_a_signal_ends_it_with_the_reason(self, workspace, ask):
+        ask[0]["signals"].pop()
+        ask[0]["unavailable"] = [{"horizon": "4h", "reason": "its file is gone"}]
+        with pytest.raises(ServingError, match="4h has no signal: its file is gone"):
+            check_serving(workspace)
+        assert not workspace.files.exists(ANSWER)
+
+    def test_a_horizon_that_the_run_does_not_know_may_be_missing(self, workspace, ask):
+        ask[0]["unavailable"] = [{"horizon": "24h", "reason": "its bars end earlier"}]
+        assert check_serving(workspace)["unavailable"] == ask[0]["unavailable"]
+
+    def test_an_answer_without_a_horizon_of_the_run_is_not_reused(self, workspace, ask):
+        stored = check_serving(workspace)
+        workspace.files.write_json(ANSWER, {**stored, "signals": stored["signals"][:1]})
+        check_serving(workspace)
+        assert len(ask[1]) == 4
