@@ -68,3 +68,9 @@ def finished(raw_params: dict[str, Any], source_file: Path, tmp_path_factory: py
     context = make_context(tmp_path_factory.mktemp("finished"), raw_params, source_file)
     run_stages(context)
     return context
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with files that run whole pipelines and servers, so that no worker is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

@@ -12,6 +12,8 @@ from pipelines.params import overlay
 from pipelines.tracking import Tracker
 from tests.workspace import make_context, run_stages
 
+pytestmark = pytest.mark.slow
+
 
 def evidence(context: Context) -> dict[str, Any]:
     found: dict[str, Any] = context.files.read_json("data/evidence/evidence.json")
