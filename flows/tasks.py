@@ -138,14 +138,18 @@ class _Retraining:
     def reproduce(self, name: str) -> bool:
         """Run one stage; its output becomes the log of its task."""
         log = get_run_logger()
-        return reproduce(
-            self.workspace.root,
-            name,
-            self.workspace.settings,
-            on_line=log.info,
-            on_progress=self.job.on_progress,
-            child=self.job.child,
-        )
+        try:
+            return reproduce(
+                self.workspace.root,
+                name,
+                self.workspace.settings,
+                on_line=log.info,
+                on_progress=self.job.on_progress,
+                child=self.job.child,
+            )
+        except EngineError as error:
+            error.where = as_given(error.where, self.workspace)
+            raise
 
     def run_steps(self) -> tuple[list[Mapping[str, Any]], Path, bool]:
         """Judge, draw, register and ask; each step does nothing where nothing changed."""
@@ -193,6 +197,12 @@ class _Retraining:
     def _shown(self) -> str:
         found = self.files.read_json(MADE_FROM) if self.files.exists(MADE_FROM) else {}
         return str(found.get("sha256", ""))
+
+
+def as_given(where: str, workspace: Workspace) -> str:
+    """A place in the workspace's copy of the source, said of the file that the user gave."""
+    given, copy = str(workspace.source), workspace.run.source
+    return given if where == copy else where.replace(str(workspace.root / copy), given)
 
 
 def verdict_text(evidence: Mapping[str, Any], verdict: Mapping[str, Any]) -> str:

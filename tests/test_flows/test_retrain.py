@@ -59,7 +59,7 @@ def test_runs_one_after_another(home: Path, settings: Settings, tmp_path: Path) 
     assert first.report == home / "data" / "report" / "report.html"
     assert first.registered["horizons"]["1h"]["version"] == "1"
     begun = [stage for stage, _, total, _ in told if total == 0]
-    assert begun == ["ingest", *STAGES, "gate", "report", "register", "report", "serve_check"]
+    assert begun == ["ingest", *STAGES, "gate", "report", "register", "serve_check"]
     assert ("two", 0, 2, "half way") in told
     assert json.loads(dvc(home, "status", "--json")) == {}
     assert "Running" not in dvc(home, "repro", "--dry")

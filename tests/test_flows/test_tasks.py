@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 
 from flows.stages import StageCrashedError
-from flows.tasks import metric_rows, verdict_text
+from flows.tasks import as_given, metric_rows, verdict_text
+from pipelines.params import RunIdentity
+from pipelines.settings import Settings
+from pipelines.workspace import root_or_workspace
 from trading.errors import BarError
 
+ROOT = Path(__file__).resolve().parents[2]
 EVIDENCE = Path(__file__).resolve().parents[1] / "data" / "evidence.json"
 
 
@@ -64,3 +68,14 @@ def test_only_what_the_user_cannot_mend_is_tried_again(error: Exception, again: 
     task = Task(lambda: None)
     run = TaskRun.model_construct()
     assert mendable_by_time(task, run, Failed(data=error)) is again
+
+
+def test_a_place_in_the_copy_is_said_of_the_file_that_was_given(tmp_path: Path) -> None:
+    settings = Settings(home=ROOT, state=tmp_path)
+    given = tmp_path / "mine.csv"
+    run = RunIdentity(symbol="BTC/USD", timeframe="1h", source=str(given), as_of=None)
+    workspace = root_or_workspace(settings, run)
+    copy = workspace.root / "source" / "mine.csv"
+    assert as_given("source/mine.csv", workspace) == str(given)
+    assert as_given(f"{copy}, row 7", workspace) == f"{given}, row 7"
+    assert as_given("params.yaml", workspace) == "params.yaml"
