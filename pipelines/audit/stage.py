@@ -11,8 +11,8 @@ from pipelines.backtest.strategy import Strategy
 from pipelines.backtest.walk_forward import FoldTask, fold_tasks
 from pipelines.context import Context
 from pipelines.dataset import Dataset
+from pipelines.inputs import read_bars, read_features, read_labels
 from pipelines.recipe import family_settings
-from pipelines.schemas import bar_schema, checked
 from pipelines.tune.past import before_the_test
 
 Cut = pd.Timestamp
@@ -30,11 +30,7 @@ def run(context: Context) -> None:
     params, instrument, files = context.params, context.run.instrument, context.files
     raw = files.read_frame("data/raw/bars.parquet")
     source = files.read_json("data/raw/ingest.json")["source_timeframe"]
-    true = World(
-        checked(files.read_frame("data/validated/bars.parquet"), bar_schema(), "data/validated/bars.parquet"),
-        files.read_frame("data/features/features.parquet"),
-        {h: files.read_frame(f"data/labels/{h}.parquet") for h in params.labels.horizons},
-    )
+    true = World(read_bars(files), read_features(files), {h: read_labels(files, h) for h in params.labels.horizons})
     tasks = _first_refits(context, true)
     first = next(iter(tasks.values()))
     test = pd.DatetimeIndex(first.data.X.index[first.test])

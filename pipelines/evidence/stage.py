@@ -10,6 +10,7 @@ from models.bundle import Bundle, load_bundle
 from pipelines.artifacts import content_hash
 from pipelines.context import Context
 from pipelines.evidence.deflated_sharpe import deflated_sharpe, probabilistic_sharpe, trial_variance
+from pipelines.inputs import read_bars
 from pipelines.provenance import provenance
 
 LATENCY_CALLS = 200
@@ -23,7 +24,7 @@ def run(context: Context) -> None:
     params, files = context.params, context.files
     validated = files.read_json("data/validated/report.json")
     spec = files.read_json("data/features/spec.json")
-    bars = files.read_frame("data/validated/bars.parquet")
+    bars = read_bars(files)
     trials = files.read_json("data/tune/trials.json")
     parity = files.read_json("data/train/parity.json")
     bundles = {h: load_bundle(files.path(f"data/train/{h}")) for h in params.labels.horizons}

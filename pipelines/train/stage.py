@@ -11,9 +11,9 @@ from pipelines.backtest.walk_forward import VOLATILITY
 from pipelines.context import Context
 from pipelines.dataset import Dataset
 from pipelines.features.engine import FeatureEngine
+from pipelines.inputs import read_bars, read_datasets
 from pipelines.provenance import provenance
 from pipelines.recipe import family_settings, recipe_hash, training_params
-from pipelines.schemas import bar_schema, checked
 from pipelines.train.fit import FittedMember, MemberTask, fit_member
 
 PARITY_ROWS = 10_000
@@ -22,12 +22,8 @@ PARITY_ROWS = 10_000
 def run(context: Context) -> None:
     """Read features, labels, bars and tuned settings; write one bundle a horizon and the parity of its graphs."""
     params, files = context.params, context.files
-    features = files.read_frame("data/features/features.parquet")
     tuned = files.read_json("data/tune/best.json")
-    data = {
-        horizon: Dataset.join(features, files.read_frame(f"data/labels/{horizon}.parquet"))
-        for horizon in params.labels.horizons
-    }
+    data = read_datasets(files, params.labels.horizons)
     settings = {horizon: family_settings(params, tuned[horizon]) for horizon in data}
     # Sequence models first: they take longest.
     families = sorted(params.models.voting, key=lambda family: family != "lstm")
@@ -62,7 +58,7 @@ def _write(
     made: Mapping[str, Any],
 ) -> None:
     params, instrument, files = context.params, context.run.instrument, context.files
-    bars = checked(files.read_frame("data/validated/bars.parquet"), bar_schema(), "data/validated/bars.parquet")
+    bars = read_bars(files)
     ahead = instrument.bars_in(horizon)
     engine = FeatureEngine(params.features.groups, instrument.timeframe)
     scale = ReturnScale.fit(data.ret, data.X[VOLATILITY], ahead, params.backtest.interval)

@@ -2,9 +2,8 @@
 
 from pipelines.artifacts import content_hash
 from pipelines.context import Context
-from pipelines.dataset import Dataset
+from pipelines.inputs import read_bars, read_datasets
 from pipelines.provenance import code_digest, provenance
-from pipelines.schemas import bar_schema, checked
 from pipelines.tracking import Tracker, Trial
 from pipelines.tune.past import before_the_test, first_test_bar
 from pipelines.tune.search import StudyTask, run_study
@@ -17,15 +16,13 @@ def run(context: Context) -> None:
     had seen the test would make it a rehearsal.
     """
     params, instrument, files = context.params, context.run.instrument, context.files
-    features = files.read_frame("data/features/features.parquet")
-    bars = checked(files.read_frame("data/validated/bars.parquet"), bar_schema(), "data/validated/bars.parquet")
+    bars = read_bars(files)
     storage = context.settings.study_storage
     _create_storage(storage, context)
     # A study made by other code is another study: its results would not be this code's.
     code = content_hash([code_digest(context.settings.home), provenance(context.settings.home)["lock_sha256"]])
     tasks = []
-    for horizon in params.labels.horizons:
-        data = Dataset.join(features, files.read_frame(f"data/labels/{horizon}.parquet"))
+    for horizon, data in read_datasets(files, params.labels.horizons).items():
         past = before_the_test(data, first_test_bar(data, params, instrument), params, instrument)
         tasks += [
             StudyTask(family, horizon, instrument, past, bars.loc[: past.X.index[-1]], params, storage, code)

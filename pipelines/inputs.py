@@ -1,0 +1,34 @@
+"""What several stages read, each held against its contract."""
+
+import pandas as pd
+
+from pipelines.artifacts import Artifacts
+from pipelines.dataset import Dataset
+from pipelines.schemas import bar_schema, checked, feature_schema, label_schema
+
+BARS = "data/validated/bars.parquet"
+FEATURES = "data/features/features.parquet"
+SPEC = "data/features/spec.json"
+
+
+def read_bars(files: Artifacts) -> pd.DataFrame:
+    """Validated bars."""
+    return checked(files.read_frame(BARS), bar_schema(), BARS)
+
+
+def read_features(files: Artifacts) -> pd.DataFrame:
+    """Features, in the order of their spec."""
+    names = [feature["name"] for feature in files.read_json(SPEC)["features"]]
+    return checked(files.read_frame(FEATURES), feature_schema(names), FEATURES)
+
+
+def read_labels(files: Artifacts, horizon: str) -> pd.DataFrame:
+    """Labels of one horizon."""
+    name = f"data/labels/{horizon}.parquet"
+    return checked(files.read_frame(name), label_schema(), name)
+
+
+def read_datasets(files: Artifacts, horizons: list[str]) -> dict[str, Dataset]:
+    """Features and labels of each horizon on one index."""
+    features = read_features(files)
+    return {horizon: Dataset.join(features, read_labels(files, horizon)) for horizon in horizons}
