@@ -56,7 +56,7 @@ schedule: $(VENV)/.stamp ## retrain whenever the clock says so and new bars are 
 	@$(VENV)/bin/engine schedule $(ARGS)
 
 test: $(VENV)/.stamp ## all tests, with branch coverage
-	@$(VENV)/bin/pytest -n $(JOBS) --dist loadfile -q $(if $(TESTS),$(TESTS),--cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE))
+	@$(VENV)/bin/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -q $(if $(TESTS),$(TESTS),--cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE))
 
 check: $(VENV)/.stamp ## style, types, layers
 	@$(VENV)/bin/ruff check .
