@@ -3,20 +3,13 @@
 Only typer is imported up here, so that ``engine --help`` answers at once.
 """
 
-import functools
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated
 
 import typer
 
-from trading.errors import EngineError
-
-if TYPE_CHECKING:
-    from pipelines.settings import Settings
+from commands.console import load_settings, mendable, print_json, stdout_reserved
 
 app = typer.Typer(
     name="engine",
@@ -27,83 +20,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
 Bars = Annotated[Path | None, typer.Option(help="CSV (also .gz), Parquet or Feather file, or a folder of them.")]
 Symbol = Annotated[str | None, typer.Option(help="Such as BTC/USD or BTC-USD. Default: that of run.yaml.")]
 Timeframe = Annotated[str | None, typer.Option(help="Length of a bar, such as 1h. Default: that of run.yaml.")]
 Profile = Annotated[str, typer.Option(help="How much is computed: quick, or a profile of params.yaml such as full.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")]
-
-
-def mendable(verb: Callable[P, R]) -> Callable[P, R]:
-    """End with a message and exit code 2 where the reader can mend it; bugs keep their traceback."""
-
-    @functools.wraps(verb)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return verb(*args, **kwargs)
-        except EngineError as error:
-            typer.echo(f"{type(error).__name__}: {error}", err=True)
-            if kwargs.get("as_json"):
-                parts = {"what": error.what, "where": error.where, "rule": error.rule, "remedy": error.remedy}
-                print_json({"error": {"type": type(error).__name__, **parts}})
-            raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            typer.echo("stopped; what was finished is kept, and the next run continues after it", err=True)
-            if kwargs.get("as_json"):
-                print_json({"error": {"type": "KeyboardInterrupt", "what": "stopped by Ctrl-C"}})
-            raise typer.Exit(2) from None
-
-    return guarded
-
-
-def print_json(content: Mapping[str, Any]) -> None:
-    """One JSON object on stdout."""
-    from pipelines.artifacts import json_text
-
-    sys.stdout.write(json_text(content))
-    sys.stdout.flush()
-
-
-@contextmanager
-def stdout_reserved() -> Iterator[None]:
-    """Send whatever libraries and child processes print to stderr: stdout is for the result."""
-    stdout = sys.stdout
-    stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    sys.stdout = sys.stderr
-    try:
-        yield
-    finally:
-        sys.stdout = stdout
-        os.dup2(kept, 1)
-        os.close(kept)
-
-
-def load_settings() -> "Settings":
-    """The environment, with telemetry switched off.
-
-    Raises
-    ------
-    ParamsError
-        If a variable has a value of the wrong type.
-    """
-    from pydantic import ValidationError
-
-    from pipelines.settings import Settings, quiet_environment
-    from trading.errors import ParamsError
-
-    quiet_environment()
-    try:
-        return Settings()
-    except ValidationError as error:
-        problems = "; ".join(
-            f"ENGINE_{'_'.join(map(str, issue['loc'])).upper()}: {issue['msg']}" for issue in error.errors()
-        )
-        raise ParamsError(problems, where="environment", remedy="mend the variables named above") from error
 
 
 @app.command()

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import engine
+from commands import console
 from flows.retrain import RetrainResult
 from pipelines.params import RunIdentity
 from pipelines.settings import ROOT, Settings
@@ -283,7 +284,7 @@ def test_ui(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_stdout_is_given_back_after_a_failure(capfd: Any) -> None:
     before = sys.stdout
-    with pytest.raises(ValueError, match="x"), engine.stdout_reserved():
+    with pytest.raises(ValueError, match="x"), console.stdout_reserved():
         raise ValueError("x")
     assert sys.stdout is before
     os.write(1, b"heard")

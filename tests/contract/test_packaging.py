@@ -22,7 +22,7 @@ PLATFORMS = (
     {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "aarch64"},
     {"sys_platform": "darwin", "platform_system": "Darwin", "platform_machine": "arm64"},
 )
-LAYERS = ("trading", "models", "pipelines", "serving", "dashboard", "flows")
+LAYERS = ("trading", "models", "pipelines", "serving", "dashboard", "flows", "commands")
 
 
 @pytest.fixture(scope="module")
