@@ -24,7 +24,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
             "candle_begin_time",
         ),
         *("timestamp", "unix", "unix_timestamp", "unix_time", "unixtime", "epoch", "mts", "ts"),
-        *("datetime", "date_time", "time", "date", "datetime_utc", "date_utc", "time_utc", "start", "t"),
+        *("datetime", "date_time", "time", "date", "start", "t"),
     ),
     "open": ("open", "open_price", "price_open", "first", "o"),
     "high": ("high", "high_price", "price_high", "max", "h"),
@@ -39,6 +39,8 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("volumeto", "volume_to", "turnover"),
     ),
 }
+# A unit or zone at the end of a time's name says nothing that the stamps themselves do not.
+_TIME_UNIT = re.compile(r"_(?:m?s|us|ns|sec|seconds|millis|milliseconds|utc|gmt)$")
 _VOLUME_IN = re.compile(r"vol(?:ume)?_([a-z0-9]+)")
 # Money, and the words exports use for it: a volume in one of these is in quote units.
 _MONEY = frozenset(
@@ -69,7 +71,8 @@ def key(name: object) -> str:
 def known(name: object) -> bool:
     """Whether a cell could be a header: the name of a column that is read."""
     found = key(name)
-    return any(found in names for names in _NAMES.values()) or _VOLUME_IN.fullmatch(found) is not None
+    plain = _TIME_UNIT.sub("", found) in _NAMES["timestamp"]
+    return plain or any(found in names for names in _NAMES.values()) or _VOLUME_IN.fullmatch(found) is not None
 
 
 def positional(names: Sequence[object]) -> bool:
@@ -100,9 +103,14 @@ def match_columns(names: Sequence[str], where: str) -> dict[str, str]:
     by_key: dict[str, list[str]] = {}
     for name in names:
         by_key.setdefault(key(name), []).append(name)
+    times: dict[str, list[str]] = {}
+    for name in names:
+        times.setdefault(_TIME_UNIT.sub("", key(name)), []).append(name)
     found: dict[str, str] = {}
     for canonical, synonyms in _NAMES.items():
         claims = next((by_key[name] for name in synonyms if name in by_key), [])
+        if not claims and canonical == "timestamp":
+            claims = next((times[name] for name in synonyms if name in times), [])
         if len(claims) > 1:
             raise BarError(
                 f"columns {' and '.join(map(repr, claims))} both claim to be the {canonical}",

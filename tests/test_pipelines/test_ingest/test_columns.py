@@ -49,6 +49,9 @@ EXPORTS = {
         "time_period_start,price_open,price_high,price_low,price_close,volume_traded",
     ),
     "short": ("t,o,h,l,c,v", "t,o,h,l,c,v"),
+    "unit in the name": ("volume,close,low,time_ms,high,open", "time_ms,open,high,low,close,volume"),
+    "zone in the name": ("Datetime (UTC),Open,High,Low,Close,Volume", "Datetime (UTC),Open,High,Low,Close,Volume"),
+    "one of each": ("timestamp_ms,date,open,high,low,close,volume", "date,open,high,low,close,volume"),
 }
 CANONICAL = ["timestamp", "open", "high", "low", "close", "volume", "quote_volume"]
 
