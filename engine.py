@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from commands import data, features
 from commands.console import load_settings, mendable, print_json, stdout_reserved
 
 app = typer.Typer(
@@ -183,6 +184,10 @@ def ui(
 
     typer.echo("starting; the first time takes half a minute", err=True)
     serve_ui(load_settings(), mlflow_port, prefect_port, typer.echo)
+
+
+app.add_typer(data.app, name="data")
+app.add_typer(features.app, name="features")
 
 
 def main() -> None:

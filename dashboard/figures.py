@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from dashboard.svg import INKS, both_widths
-from dashboard.wording import interval, number, percent
+from dashboard.wording import interval, number, percent, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -135,45 +135,51 @@ def calibration(name: str, bins: Sequence[Mapping[str, Any]]) -> str:
 
 
 def importance(name: str, features: Sequence[Mapping[str, Any]], most: int = 12) -> str:
-    """Permutation importance with one standard deviation either side.
+    """Permutation importance of groups of features with its interval, each by its leading feature.
 
     Parameters
     ----------
     name
         As in :func:`performance`.
     features
-        Mappings with ``feature``, ``mean`` and ``std``.
+        Mappings with ``feature``, ``features``, ``mean``, ``low`` and ``high``.
     most
-        Number of features shown, the most important first.
+        Number of groups shown, the most important first.
     """
     shown = sorted(features, key=lambda one: one["mean"], reverse=True)[:most][::-1]
+    names = [_with_more(one["feature"], len(one["features"]) - 1) for one in shown]
 
     def draw(figure: "Figure", narrow: bool) -> None:
         axes = figure.subplots()
         rows = np.arange(len(shown))
-        mean = np.array([one["mean"] for one in shown])
+        mean, low, high = (np.array([one[key] for one in shown]) for key in ("mean", "low", "high"))
         axes.barh(rows, mean, color=INKS["accent-wash"], height=0.62)
         axes.errorbar(
             mean,
             rows,
-            xerr=[one["std"] or 0.0 for one in shown],
+            xerr=[np.maximum(mean - low, 0), np.maximum(high - mean, 0)],
             fmt="o",
             markersize=3.5,
             color=INKS["accent"],
             elinewidth=1.1,
         )
         axes.axvline(0.0, color=INKS["muted"], linewidth=0.8)
-        axes.set_yticks(rows, [one["feature"] for one in shown])
+        axes.set_yticks(rows, names)
         axes.grid(axis="y", visible=False)
         axes.grid(axis="x", visible=True)
         axes.spines["left"].set_visible(False)
         axes.locator_params(axis="x", nbins=4 if narrow else 6)
-        axes.set_xlabel("loss of skill when shuffled")
+        axes.xaxis.set_major_formatter(lambda value, _: plain(round(value * 1000, 6)))
+        axes.set_xlabel("log loss added when shuffled, thousandths")
         axes.margins(y=0.03)
-        _margins(figure, narrow, left=0.25 + 0.088 * max((len(one["feature"]) for one in shown), default=0), top=0.1)
+        _margins(figure, narrow, left=0.25 + 0.088 * max(map(len, names), default=0), top=0.1)
 
     height = 0.9 + 0.3 * len(shown)
     return both_widths(name, draw, (7.0, height), height)
+
+
+def _with_more(name: str, others: int) -> str:
+    return f"{name} +{others}" if others else name
 
 
 def whisker(

@@ -100,6 +100,7 @@ def render(
         "day",
         "minute",
         "label",
+        "push",
         "sentence",
     ):
         page.filters[name] = _optional(getattr(wording, name))
@@ -142,6 +143,7 @@ def render(
         tone=tone,
         horizons=horizons,
         questions=wording.QUESTIONS,
+        selections=wording.SELECTIONS,
         interval=_interval,
     )
 

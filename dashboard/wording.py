@@ -11,6 +11,8 @@ from trading.instrument import duration
 
 MISSING = "–"
 _MINUS = "\N{MINUS SIGN}"
+# A rank correlation below this is called mixed.
+_WEAK = 0.3
 _HEALTH = frozenset({"audit_clean", "audit_control", "onnx_parity"})
 
 FAMILIES: Mapping[str, str] = {
@@ -41,6 +43,11 @@ QUESTIONS: Mapping[str, str] = {
     "first": "Is it good enough to be the first champion?",
     "challenge": "Does another recipe beat the champion's?",
     "refresh": "Is the champion's recipe, on newer data, healthy and not worse?",
+}
+SELECTIONS: Mapping[str, str] = {
+    "mutual_information": "those that say most about the direction by themselves",
+    "clusters": "the best one of each group of features that say much the same",
+    "permutation": "those that forecasts inside the training rows lost most without",
 }
 DEGREES: Mapping[int, str] = {1: "long", 0: "flat", -1: "short"}
 
@@ -123,6 +130,13 @@ def position(value: float | None) -> str:
         return MISSING
     side = DEGREES[(value > 0) - (value < 0)]
     return side if value in DEGREES else f"{side} {abs(value):.2f}"
+
+
+def push(direction: float | None) -> str:
+    """Whether more of a feature speaks for a rise or a fall; a weak tie says neither."""
+    if direction is None or not math.isfinite(direction):
+        return MISSING
+    return "mixed" if abs(direction) < _WEAK else "↑ rise" if direction > 0 else "↓ fall"
 
 
 def label(name: str) -> str:

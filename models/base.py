@@ -1,7 +1,7 @@
 """The interface that every model keeps, and what all single models share."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -40,10 +40,14 @@ class SignalModel(BaseEstimator, ABC):
         Columns of the fit, in order.
     """
 
-    name: ClassVar[str]
     classes_: NDArray[np.int64]
     feature_names_in_: NDArray[np.object_]
     n_features_in_: int
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Name of the family, as ``params.yaml`` has it."""
 
     @property
     def window(self) -> int:
@@ -121,7 +125,7 @@ class SingleModel(SignalModel):
 
     def fit(self, X: pd.DataFrame, y: pd.Series, *, t_end: pd.Series, sample_weight: pd.Series | None = None) -> Self:
         """As :meth:`SignalModel.fit`."""
-        labels, weights = _aligned(X, y, t_end, sample_weight)
+        labels, weights = aligned(X, y, t_end, sample_weight)
         values = as_float32(X)
         ends = complete_windows(values, self.window)
         rows = ends[~np.isnan(labels[ends]) & (weights[ends] > 0)]
@@ -192,7 +196,7 @@ def _require_order(X: pd.DataFrame) -> None:
         )
 
 
-def _aligned(
+def aligned(
     X: pd.DataFrame, y: pd.Series, t_end: pd.Series, sample_weight: pd.Series | None
 ) -> tuple[Float64, Float64]:
     """Labels (NaN: context only) and weights, after checking that everything stands on the index of ``X``."""

@@ -8,12 +8,15 @@ from trading.errors import ModelError
 
 if TYPE_CHECKING:
     from models.base import SignalModel
+    from models.selected import Selector
     from models.voting import SoftVoting
 
 FAMILIES = ("random_forest", "xgboost", "lstm")
 
 
-def create_model(name: str, settings: Mapping[str, Any], *, seed: int) -> "SignalModel":
+def create_model(
+    name: str, settings: Mapping[str, Any], *, seed: int, selector: "Selector | None" = None
+) -> "SignalModel":
     """An unfitted model.
 
     Parameters
@@ -24,6 +27,8 @@ def create_model(name: str, settings: Mapping[str, Any], *, seed: int) -> "Signa
         The keywords of its constructor, as ``params.models.<name>`` holds them.
     seed
         Of everything random in it.
+    selector
+        Chooses its features in each fit; None keeps them all.
 
     Raises
     ------
@@ -40,10 +45,21 @@ def create_model(name: str, settings: Mapping[str, Any], *, seed: int) -> "Signa
                 rule=f"exactly these: {', '.join(sorted(known))}",
                 remedy="mend the settings of this family",
             )
-    return family(**settings, seed=seed)
+    model = family(**settings, seed=seed)
+    if selector is None:
+        return model
+    from models.selected import Selected
+
+    return Selected(model, selector)
 
 
-def create_vote(models: Mapping[str, Mapping[str, Any]], weights: Mapping[str, float], *, seed: int) -> "SoftVoting":
+def create_vote(
+    models: Mapping[str, Mapping[str, Any]],
+    weights: Mapping[str, float],
+    *,
+    seed: int,
+    selector: "Selector | None" = None,
+) -> "SoftVoting":
     """An unfitted vote.
 
     Parameters
@@ -54,6 +70,8 @@ def create_vote(models: Mapping[str, Mapping[str, Any]], weights: Mapping[str, f
         Weight by family: the members, in the order of ``FAMILIES``, so that the order of a file does not matter.
     seed
         Of every member.
+    selector
+        Chooses the features of every member in each fit; None keeps them all.
 
     Raises
     ------
@@ -70,7 +88,7 @@ def create_vote(models: Mapping[str, Mapping[str, Any]], weights: Mapping[str, f
             )
     members = [name for name in FAMILIES if name in weights]
     return SoftVoting(
-        models=[create_model(name, models[name], seed=seed) for name in members],
+        models=[create_model(name, models[name], seed=seed, selector=selector) for name in members],
         weights=[weights[name] for name in members],
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from models.onnx_session import INPUT, OUTPUT, OnnxSession
-from models.windows import as_float32
+from models.windows import Float32, as_float32
 from trading.errors import ModelError
 
 if TYPE_CHECKING:
@@ -147,17 +147,59 @@ def vote_graph(
             rank = [] if window == 1 else [window]
             tensors.append(helper.make_tensor(f"{prefix}rows", TensorProto.INT64, rank, start))
             nodes.append(helper.make_node("Gather", [INPUT, f"{prefix}rows"], [source], axis=1))
-        names = {INPUT: source}
-        nodes += [_renamed(node, names, prefix) for node in graph.graph.node]
-        for tensor in graph.graph.initializer:
-            copy = _copied(tensor)
-            copy.name = prefix + tensor.name
-            tensors.append(copy)
+        _graft(graph, {INPUT: source}, prefix, nodes, tensors)
         tensors.append(helper.make_tensor(f"{prefix}share", TensorProto.FLOAT, [], [share]))
         nodes.append(helper.make_node("Mul", [prefix + OUTPUT, f"{prefix}share"], [f"{prefix}part"]))
     nodes.append(helper.make_node("Sum", [f"m{position}.part" for position in range(len(graphs))], [OUTPUT]))
     shape = None if longest == 1 else longest
     return _canonical(_model(nodes, tensors, window=shape, features=features), window=shape, features=features)
+
+
+def scaled_graph(
+    graph: "onnx.ModelProto", centre: Float32, scale: Float32, clip: float, *, window: int, features: int
+) -> "onnx.ModelProto":
+    """A graph in front of which each feature is centred, divided by its scale, and clipped on both sides."""
+    from onnx import helper, numpy_helper
+
+    nodes = [
+        helper.make_node("Sub", [INPUT, "centre"], ["centred"]),
+        helper.make_node("Div", ["centred", "scale"], ["scaled"]),
+        helper.make_node("Clip", ["scaled", "low", "high"], ["clipped"]),
+    ]
+    limits = {"centre": centre, "scale": scale, "low": np.float32(-clip), "high": np.float32(clip)}
+    tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in limits.items()]
+    return _preceded(graph, nodes, tensors, window=window, features=features)
+
+
+def selected_graph(
+    graph: "onnx.ModelProto", columns: Sequence[int], *, window: int, features: int
+) -> "onnx.ModelProto":
+    """A graph of some columns as one that takes all ``features`` and looks at those."""
+    from onnx import TensorProto, helper
+
+    nodes = [helper.make_node("Gather", [INPUT, "columns"], ["chosen"], axis=-1)]
+    tensors = [helper.make_tensor("columns", TensorProto.INT64, [len(columns)], columns)]
+    return _preceded(graph, nodes, tensors, window=window, features=features)
+
+
+def _preceded(
+    graph: "onnx.ModelProto", nodes: list[Any], tensors: list[Any], *, window: int, features: int
+) -> "onnx.ModelProto":
+    """A graph that is given what the last of ``nodes`` makes of the input."""
+    _graft(graph, {INPUT: nodes[-1].output[0], OUTPUT: OUTPUT}, "m.", nodes, tensors)
+    shape = None if window == 1 else window
+    return _canonical(_model(nodes, tensors, window=shape, features=features), window=shape, features=features)
+
+
+def _graft(
+    graph: "onnx.ModelProto", names: Mapping[str, str], prefix: str, nodes: list[Any], tensors: list[Any]
+) -> None:
+    """Add a graph to nodes and tensors; what ``names`` does not rename is named with the prefix."""
+    nodes += [_renamed(node, names, prefix) for node in graph.graph.node]
+    for tensor in graph.graph.initializer:
+        copy = _copied(tensor)
+        copy.name = prefix + tensor.name
+        tensors.append(copy)
 
 
 def _rising_column(model: "onnx.ModelProto") -> "onnx.ModelProto":

@@ -14,29 +14,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import Float64, SingleModel
+from models.scaling import CLIP, RobustScaler
 from models.windows import Float32, Positions
 from trading.errors import ModelError
 
 if TYPE_CHECKING:
     import onnx
 
-# Standard deviations beyond which a feature says no more than "extreme"; keeps a bad print from saturating the network.
-CLIP = 5.0
 _PREDICT_BATCH = 512
-# A column that varies by less than float32 can resolve is constant, whatever its computed variance says.
-_RESOLUTION = 1e-6
 
 
 class SequenceModel(SingleModel):
     """A Keras network over a window of consecutive rows; families add their layers and keyword constructors.
 
-    Features are standardised by the mean and standard deviation of the rows that are learnt from, and clipped, inside
-    the network, so that its graph takes raw features. Binary cross-entropy is minimised by Adam (Kingma and Ba 2015).
+    Features are scaled robustly by the rows that are learnt from, and clipped: once for all rows before windows are
+    gathered, and as the first nodes of the graph, which so takes raw features. Binary cross-entropy is minimised by
+    Adam (Kingma and Ba 2015).
 
     Attributes
     ----------
+    scaler_
+        Centre and scale of each feature.
     network_
-        The fitted network, from (N, window, features) to (N, 1).
+        The fitted network, from scaled windows (N, window, features) to (N, 1).
     losses_
         Mean training loss of each epoch.
     """
@@ -50,7 +50,7 @@ class SequenceModel(SingleModel):
 
     @abstractmethod
     def _body(self, inputs: Any, seeds: Iterator[int]) -> Any:
-        """Layers from standardised windows (N, window, features) to a vector (N, k) that the output reads.
+        """Layers from scaled windows (N, window, features) to a vector (N, k) that the output reads.
 
         Every layer that draws random numbers takes its own ``next(seeds)``: global generators would make a fit depend
         on what was fitted before it.
@@ -65,17 +65,16 @@ class SequenceModel(SingleModel):
 
         single_thread()
         seeds = (int(state) for state in np.random.SeedSequence(self.seed).generate_state(256) >> 1)
-        mean, variance = _standard(values[rows])
+        self.scaler_ = RobustScaler.fit(values, rows)
         # The newest labelled row is always among those taken.
         taken = slice((len(rows) - 1) % self.stride, None, self.stride)
         inputs = keras.Input((self.window, values.shape[1]), name="input")
-        scaled = keras.layers.Normalization(axis=-1, mean=mean, variance=variance)(inputs)
-        body = self._body(keras.ops.clip(scaled, -CLIP, CLIP), seeds)
+        body = self._body(inputs, seeds)
         output = keras.layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)))
         logit = output(body)
         self.losses_ = train(
             keras.Model(inputs, logit),
-            values,
+            self.scaler_.apply(values),
             rows[taken],
             labels[taken],
             weights[taken],
@@ -94,7 +93,7 @@ class SequenceModel(SingleModel):
         if not hasattr(self, "_forward"):
             single_thread()
             self._forward = _traced(self.network_, self.window)
-        data, up = tf.constant(values), np.empty(len(ends))
+        data, up = tf.constant(self.scaler_.apply(values)), np.empty(len(ends))
         for start in range(0, len(ends), _PREDICT_BATCH):
             batch = ends[start : start + _PREDICT_BATCH]
             # Repeats fill the last batch up to the shape that was traced; their results are dropped.
@@ -103,9 +102,11 @@ class SequenceModel(SingleModel):
         return up
 
     def _to_onnx(self) -> "onnx.ModelProto":
-        from models.onnx_export import keras_graph
+        from models.onnx_export import keras_graph, scaled_graph
 
-        return keras_graph(self.network_, window=self.window, features=self.n_features_in_)
+        shape = {"window": self.window, "features": self.n_features_in_}
+        graph = keras_graph(self.network_, **shape)
+        return scaled_graph(graph, self.scaler_.centre, self.scaler_.scale, CLIP, **shape)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the traced function out: a worker process traces its own."""
@@ -132,7 +133,7 @@ def train(
     network
         Keras model from windows (N, window, features) to logits (N, 1).
     values
-        Raw features, shape (rows, features), in time order.
+        Features as the network takes them, shape (rows, features), in time order.
     rows, labels, weights
         Last row of each training window, its label and its weight; weights are taken relative to their mean.
     window, epochs, batch_size, learning_rate
@@ -227,11 +228,3 @@ def _traced(network: Any, window: int) -> Callable[[Any, Any], Any]:
         tf.TensorSpec([None, network.input_shape[-1]], tf.float32), tf.TensorSpec([_PREDICT_BATCH], tf.int32)
     )
     return traced
-
-
-def _standard(rows: Float32) -> tuple[Float64, Float64]:
-    """Mean and variance of the columns; a constant column gets variance 1, so that it stays near zero."""
-    wide = rows.astype(np.float64)
-    mean, deviation = wide.mean(axis=0), wide.std(axis=0)
-    deviation[deviation <= _RESOLUTION * np.abs(mean)] = 1.0
-    return mean, deviation**2

@@ -27,8 +27,18 @@ NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Duration = Annotated[str, AfterValidator(_valid_duration)]
-Group = Literal["technical", "volume", "calendar", "multi_timeframe"]
+Group = Literal[
+    "trend",
+    "momentum",
+    "volatility",
+    "volume",
+    "liquidity",
+    "statistical",
+    "calendar",
+    "multi_timeframe",
+]
 Family = Literal["random_forest", "xgboost", "lstm"]
+SelectionMethod = Literal["none", "mutual_information", "permutation", "clusters"]
 Tunable = Literal["random_forest", "xgboost"]
 
 
@@ -57,15 +67,38 @@ class FeatureParams(Strict):
 
     @model_validator(mode="after")
     def _with_volatility(self) -> Self:
-        if "technical" not in self.groups:
-            raise ValueError("technical must be among the groups: forecasts are scaled by its volatility_24")
+        if "volatility" not in self.groups:
+            raise ValueError("volatility must be among the groups: forecasts are scaled by its volatility_24")
         return self
 
 
+class TripleBarrierParams(Strict):
+    """Where the barriers of a label lie."""
+
+    width: Positive
+    volatility_bars: Annotated[int, Field(ge=2)]
+    round_trips: NonNegative
+
+
 class LabelParams(Strict):
-    """Horizons that are predicted, as durations."""
+    """What is predicted, over which durations, and how much each label weighs in a fit."""
 
     horizons: Annotated[list[Duration], Field(min_length=1)]
+    method: Literal["direction", "triple_barrier"]
+    weights: Literal["none", "uniqueness", "return"]
+    oldest_weight: Share
+    triple_barrier: TripleBarrierParams
+
+    @property
+    def plain(self) -> bool:
+        """Whether labels are the direction over the horizon, and all alike."""
+        return self.method == "direction" and self.weights == "none"
+
+    @model_validator(mode="after")
+    def _fading_needs_weights(self) -> Self:
+        if self.weights == "none" and self.oldest_weight < 1:
+            raise ValueError("oldest_weight below 1 fades weights: set weights to uniqueness or return, or it to 1.0")
+        return self
 
 
 class CostParams(Strict):
@@ -169,6 +202,28 @@ class TuneParams(Strict):
         return self
 
 
+class SelectionParams(Strict):
+    """Which features each fit keeps, chosen among its training rows."""
+
+    method: SelectionMethod
+    keep: Count
+    correlation: Share
+    splits: Annotated[int, Field(ge=2)]
+    repeats: Count
+    block_bars: Count
+
+
+class ImportanceParams(Strict):
+    """How the features of each refit are judged on its test rows."""
+
+    correlation: Share
+    rows: Count
+    repeats: Count
+    block_bars: Count
+    resamples: Count
+    top: Count
+
+
 class MonteCarloParams(Strict):
     """Stationary bootstrap of the strategy's returns."""
 
@@ -215,6 +270,8 @@ class Params(Strict):
     costs: CostParams
     positions: PositionParams
     models: ModelParams
+    selection: SelectionParams
+    importance: ImportanceParams
     tune: TuneParams
     backtest: BacktestParams
     audit: AuditParams

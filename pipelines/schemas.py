@@ -73,7 +73,10 @@ def feature_schema(names: Sequence[str]) -> DataFrameSchema:
 
 
 def label_schema() -> DataFrameSchema:
-    """Labels of one horizon: ``label`` 0, 1 or NaN, ``ret``, ``t_end`` after its row's stamp, and ``gap``."""
+    """Labels of one horizon: ``label`` 0, 1 or NaN, ``ret``, ``t_end`` after its row's stamp, and ``gap``.
+
+    Barriers add ``touch``, ``both``, ``horizon_ret`` and ``horizon_end``; weights add ``uniqueness`` and ``weight``.
+    """
     import pandera.pandas as pa
 
     columns = {
@@ -81,11 +84,22 @@ def label_schema() -> DataFrameSchema:
         "ret": pa.Column(float, [_not_infinite(), pa.Check.gt(-1, error="above -1")], nullable=True),
         "t_end": pa.Column(checks=pa.Check(_is_utc, error="times in UTC"), nullable=True),
         "gap": pa.Column(bool),
+        "touch": pa.Column(float, pa.Check.isin([-1.0, 0.0, 1.0]), nullable=True, required=False),
+        "both": pa.Column(bool, required=False),
+        "horizon_ret": pa.Column(
+            float, [_not_infinite(), pa.Check.gt(-1, error="above -1")], nullable=True, required=False
+        ),
+        "horizon_end": pa.Column(checks=pa.Check(_is_utc, error="times in UTC"), nullable=True, required=False),
+        "uniqueness": pa.Column(float, pa.Check.in_range(0, 1, include_min=False), nullable=True, required=False),
+        "weight": pa.Column(
+            float, [_not_infinite(), pa.Check.ge(0, error="not below 0")], nullable=True, required=False
+        ),
     }
     rules = [
         pa.Check(_ends_after_it_starts, error="t_end is later than the row's stamp", ignore_na=False),
         pa.Check(_labelled_together, error="label, ret and t_end are given together or not at all", ignore_na=False),
         pa.Check(_gaps_unlabelled, error="a row whose span has a gap carries no label", ignore_na=False),
+        pa.Check(_weighed_when_labelled, error="a row has a weight if and only if it has a label", ignore_na=False),
     ]
     return pa.DataFrameSchema(columns, checks=rules, index=_stamps(), strict=True, ordered=True, name="labels")
 
@@ -203,6 +217,11 @@ def _ends_after_it_starts(labels: pd.DataFrame) -> pd.Series:
 def _labelled_together(labels: pd.DataFrame) -> pd.Series:
     missing = labels[["label", "ret", "t_end"]].isna()
     return missing.all(axis=1) | ~missing.any(axis=1)
+
+
+def _weighed_when_labelled(labels: pd.DataFrame) -> pd.Series:
+    unlabelled = labels["label"].isna()
+    return labels["weight"].isna() == unlabelled if "weight" in labels else unlabelled.eq(unlabelled)
 
 
 def _gaps_unlabelled(labels: pd.DataFrame) -> pd.Series:

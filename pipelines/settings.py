@@ -36,6 +36,15 @@ class Settings(BaseSettings):
     state: Path = Field(ROOT, description="where workspaces/, mlflow/, state/ and reports/ are written")
     mlflow_tracking_uri: str = Field("", description="empty: a SQLite file under <state>/mlflow")
     optuna_storage: str = Field("", description="empty: a SQLite file under <state>/state")
+    store: Path | None = Field(None, description="bars and external series; empty: <state>/data/store")
+    exchange_url: str = Field("", description="stands for every address of an exchange: a mirror; empty: the exchange")
+    exchange_timeout: float = Field(20.0, gt=0, description="seconds to wait for an exchange's answer")
+    exchange_attempts: int = Field(6, ge=1, description="how often a request to an exchange is made")
+    exchange_pause: float = Field(1.0, ge=0, description="seconds before the second attempt; doubles with each more")
+    exchange_patience: float = Field(300.0, ge=0, description="longest wait in seconds that an exchange may ask for")
+    exchange_rate_limit: bool = Field(True, description="keep to the rate that the exchange publishes")
+    exchange_overlap: int = Field(100, ge=0, description="newest bars that an update asks for again")
+    exchange_settle: float = Field(5.0, ge=0, description="seconds after a live bar's end until it is believed")
     workers: int = Field(default_factory=lambda: min(os.cpu_count() or 1, 8), ge=1, description="worker processes")
     host: str = Field("127.0.0.1", description="address that serving listens on")
     port: int = Field(3000, ge=1, le=65535, description="port that serving listens on")
@@ -49,6 +58,11 @@ class Settings(BaseSettings):
     def artifact_root(self) -> str:
         """Where MLflow's artifacts go while its store is a local file."""
         return (self.state / "mlflow" / "artifacts").as_uri()
+
+    @property
+    def store_folder(self) -> Path:
+        """Where bars and external series are kept."""
+        return self.store or self.state / "data" / "store"
 
     @property
     def study_storage(self) -> str:

@@ -27,7 +27,7 @@ def environment(settings: Settings) -> dict[str, str]:
     """Environment of the service: ours, with these settings, and BentoML's home where everything else is written."""
     quiet_environment()
     home: Path = settings.state / "state" / "bentoml"
-    given = {f"ENGINE_{name.upper()}": str(value) for name, value in settings.model_dump().items()}
+    given = {f"ENGINE_{name.upper()}": str(value) for name, value in settings.model_dump().items() if value is not None}
     return {"BENTOML_HOME": str(home), **os.environ, **given, "PYTHONPATH": str(settings.home)}
 
 

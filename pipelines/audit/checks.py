@@ -1,55 +1,87 @@
-"""Compare the pipeline's answer under the true future with its answer under another one, up to the moment they part."""
+"""What the audit of the real pipeline says: one line for each thing that was questioned, and a verdict."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from models.return_scale import ReturnScale
-from models.voting import SoftVoting
-from pipelines.backtest.strategy import Strategy
-from pipelines.backtest.walk_forward import FoldTask, fit_vote, predict_block
-from pipelines.dataset import Dataset
-from trading.instrument import Instrument
+from pipelines.audit.pipeline import part_of
+from pipelines.audit.report import ROWS, Failure, Report
 
-FILL_COLUMNS = ["decided_at", "price", "units", "notional", "fee", "spread_cost"]
+CONTROL = "control"
+# As a bar meets them. What is not about a horizon comes first.
+ORDER = (
+    *("labels", "outcomes", "tuning data", "fit", "forecasts"),
+    *("positions", "fills decided", "execution", "fills", "equity"),
+)
 
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison: how many values were compared, how many differed, and where the first difference is."""
+    """One thing that was questioned.
+
+    Attributes
+    ----------
+    check
+        Name.
+    cuts, first_cut, last_cut
+        Moments at which it was: how many, and from when to when.
+    compared, changed
+        Values compared, and how many of them differed.
+    first_changed
+        Column and row of the first that did.
+    columns
+        The guilty columns.
+    """
 
     check: str
-    cut: pd.Timestamp
+    cuts: int
     compared: int
     changed: int
-    first_changed: str | None
+    first_changed: str | None = None
+    columns: Sequence[str] = ()
+    first_cut: str | None = None
+    last_cut: str | None = None
 
 
-def compare(name: str, cut: pd.Timestamp, true: pd.DataFrame, other: pd.DataFrame) -> Check:
-    """Compare two frames value by value, exactly; a row or column that is in one only differs in every value."""
-    rows, columns = true.index.union(other.index), true.columns.union(other.columns)
-    left, right = true.reindex(index=rows, columns=columns), other.reindex(index=rows, columns=columns)
-    same = (left == right) | (left.isna() & right.isna())
-    same.loc[~(rows.isin(true.index) & rows.isin(other.index))] = False
-    different = ~same.to_numpy(dtype=bool)
-    first = None
-    if different.any():
-        row, column = np.argwhere(different)[0]
-        first = f"{columns[column]} at {rows[row]}"
-    return Check(name, cut, different.size, int(different.sum()), first)
+@dataclass
+class Findings:
+    """Everything that the audit has asked so far."""
+
+    checks: list[Check] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    def add(self, report: Report, rows: str) -> None:
+        """Take a report on a table; whole rows that came or went are held against the check ``rows``."""
+        self.failures += report.failures
+        self.checks += checks_of(report, rows)
 
 
-def known_by(frame: pd.DataFrame, cut: pd.Timestamp, bar: pd.Timedelta) -> pd.DataFrame:
-    """Rows whose bar had closed at ``cut``."""
-    return frame.loc[pd.DatetimeIndex(frame.index) + bar <= cut]
+def checks_of(report: Report, rows: str) -> list[Check]:
+    """A check for each frame of a table; rows that came or went are held against the check ``rows``."""
+    parts: dict[str, list[str]] = {}
+    for column in report.cells:
+        parts.setdefault(part_of(column), []).append(column)
+    if ROWS in report.columns:
+        parts.setdefault(rows, []).append(ROWS)
+    return [_check(report, part, columns) for part, columns in parts.items()]
 
 
-def labels_known_by(labels: pd.DataFrame, cut: pd.Timestamp, bar: pd.Timedelta) -> pd.DataFrame:
-    """Labels whose last price stands in a bar that had closed at ``cut``."""
-    return labels.loc[labels["t_end"] + bar <= cut, ["label", "ret"]]
+def _check(report: Report, part: str, columns: list[str]) -> Check:
+    found = [finding for finding in report.findings if finding.column in columns]
+    names = tuple(dict.fromkeys(finding.column.removeprefix(f"{part}: ") for finding in found))
+    times = [moment.time.isoformat() for moment in report.moments]
+    return Check(
+        check=part,
+        cuts=len(times),
+        compared=sum(report.cells.get(column, 0) for column in columns),
+        changed=sum(finding.rows for finding in found),
+        first_changed=f"{names[0]} at {found[0].row}" if found else None,
+        columns=names,
+        first_cut=min(times, default=None),
+        last_cut=max(times, default=None),
+    )
 
 
 def outcomes_ahead(name: str, cut: pd.Timestamp, true: pd.DataFrame, other: pd.DataFrame, bar: pd.Timedelta) -> Check:
@@ -61,112 +93,67 @@ def outcomes_ahead(name: str, cut: pd.Timestamp, true: pd.DataFrame, other: pd.D
     ret = true.loc[pending, "ret"].dropna()
     same = ret == other["ret"].reindex(ret.index)
     first = f"ret at {ret.index[int(same.to_numpy().argmax())]}" if same.any() else None
-    return Check(name, cut, len(ret), int(same.sum()), first)
+    at = cut.isoformat()
+    return Check(name, 1, len(ret), int(same.sum()), first, ("ret",) * bool(same.any()), at, at)
 
 
-@dataclass(frozen=True)
-class FitAudit:
-    """One horizon's first refit, repeated in a world whose future is another. Travels to a worker process.
+def verdict(found: Findings, horizons: Sequence[str]) -> dict[str, Any]:
+    """Sum the checks up by name; clean if nothing changed, and the controls, which do look ahead, were caught.
 
-    Attributes
+    Parameters
     ----------
-    task
-        The refit as the backtest did it.
-    other
-        The data of a world that parts from ours at the close of the first test bar.
-    worlds
-        Moments in the test block, and the features of a world that parts from ours at each.
-    bars
-        Bars of these worlds.
-    predictions, fills, equity
-        What the backtest stored.
+    found
+        Checks and failures in any order, as several workers may find them.
+    horizons
+        In their order.
+
+    Returns
+    -------
+    dict
+        ``clean``, ``control_caught``, and for ``checks`` and ``controls`` a row each with the fields of
+        :class:`Check`; ``failures``: futures on which something could not be computed.
     """
 
-    task: FoldTask
-    other: Dataset
-    worlds: dict[pd.Timestamp, pd.DataFrame]
-    bars: dict[pd.Timestamp, pd.DataFrame]
-    predictions: pd.DataFrame
-    fills: pd.DataFrame
-    equity: pd.DataFrame
-    strategy: Strategy
+    def place(check: Check) -> tuple[int, int]:
+        kind, _, horizon = check.check.rpartition(" ")
+        known = kind in ORDER and horizon in horizons
+        return (ORDER.index(kind), horizons.index(horizon)) if known else (-1, 0)
 
-
-def audit_fit(job: FitAudit) -> list[Check]:
-    """Refit on the other world, and follow the forecasts to positions, fills and equity."""
-    task, bar = job.task, job.strategy.instrument.bar
-    index = pd.DatetimeIndex(task.data.X.index)
-    start = index[task.test[0]] + bar
-    # The same moments in the other world: a row that is missing there would already be a leak, and shows as one.
-    positions = job.other.X.index.get_indexer(index[task.train])
-    vote, scale = fit_vote(replace(task, data=job.other, train=positions[positions >= 0]))
-    said = [c for c in job.predictions.columns if c in {*task.weights, "vote", "unit_edge", "low", "high"}]
-    stored = job.predictions.loc[index[task.test], said]
-    again = predict_block(task, vote, scale, task.data.X)[said]
-    checks = [compare(f"fit {task.horizon}", start, stored, again)]
-    for cut, features in job.worlds.items():
-        checks += _follow(job, vote, scale, cut, features, stored)
-    return checks
-
-
-def _follow(
-    job: FitAudit, vote: SoftVoting, scale: ReturnScale, cut: pd.Timestamp, features: pd.DataFrame, stored: pd.DataFrame
-) -> Iterable[Check]:
-    bar, horizon, index = job.strategy.instrument.bar, job.task.horizon, pd.DatetimeIndex(job.task.data.X.index)
-    known = replace(job.task, test=job.task.test[index[job.task.test] + bar <= cut])
-    true = known_by(stored, cut, bar)
-    forecast = predict_block(known, vote, scale, features.reindex(index))[stored.columns]
-    yield compare(f"forecasts {horizon}", cut, true, forecast)
-    position = job.strategy.positions(forecast["vote"], forecast["unit_edge"])
-    then = job.predictions.loc[true.index, ["position"]]
-    yield compare(f"positions {horizon}", cut, then, position.to_frame("position"))
-    traded = job.strategy.simulate(known_by(job.bars[cut], cut, bar), position)
-    yield compare(f"fills {horizon}", cut, _fills(job.fills, cut, bar), _fills(traded.fills, cut, bar))
-    yield compare(f"equity {horizon}", cut, known_by(job.equity, cut, bar), traded.equity.to_frame("equity"))
-
-
-def _fills(fills: pd.DataFrame, cut: pd.Timestamp, bar: pd.Timedelta) -> pd.DataFrame:
-    return known_by(fills.set_index("timestamp")[FILL_COLUMNS], cut, bar)
-
-
-def moments(test: pd.DatetimeIndex, instrument: Instrument, cuts: int, seed: int) -> list[pd.Timestamp]:
-    """Moments at bar closes, spread at random over a test block, in order."""
-    inside = np.random.default_rng(seed).choice(
-        np.arange(1, len(test) - 1), size=min(cuts, len(test) - 2), replace=False
+    ordered = sorted(found.checks, key=place)
+    checks, controls = (
+        _summed(check for check in ordered if check.check.startswith(CONTROL) == control) for control in (False, True)
     )
-    return [test[position] + instrument.bar for position in sorted(inside)]
-
-
-def verdict(checks: Iterable[Check], controls: Iterable[Check]) -> dict[str, Any]:
-    """Sum the checks up by kind; clean if nothing changed, and the controls, which do look ahead, were caught."""
-    checks, controls = list(checks), list(controls)
-    kinds: dict[str, list[Check]] = {}
-    for check in checks:
-        kinds.setdefault(check.check, []).append(check)
     # A strategy that never traded has no fills; no feature, label or forecast would mean that nothing was audited.
-    needed = [kind for kind in kinds if not kind.startswith(("fills", "execution"))]
-    caught = {control.check: False for control in controls} | {c.check: True for c in controls if c.changed}
+    needed = [check for check in checks if not check.check.startswith(("fills", "execution"))]
+    # A control that is about nothing, for there were no fills, cannot be caught.
+    able = [control for control in controls if control.compared]
     return {
-        "clean": all(check.changed == 0 for check in checks)
-        and all(sum(check.compared for check in kinds[kind]) > 0 for kind in needed),
-        # At one cut a gap may hide what a control does; a kind that is never caught proves nothing.
-        "control_caught": bool(caught) and all(caught.values()),
-        "controls": _summed(controls),
-        "checks": _summed(checks),
+        "clean": not any(check.changed for check in checks) and all(check.compared for check in needed),
+        "control_caught": bool(able) and all(control.changed for control in able),
+        "controls": [vars(control) for control in controls],
+        "checks": [vars(check) for check in checks],
+        "failures": [
+            {"world": one.world, "moment": one.moment.isoformat(), "why": one.why, "error": one.error}
+            for one in sorted(found.failures, key=lambda one: (one.moment, one.world, one.error))
+        ],
     }
 
 
-def _summed(checks: Iterable[Check]) -> list[dict[str, Any]]:
+def _summed(checks: Iterable[Check]) -> list[Check]:
     kinds: dict[str, list[Check]] = {}
     for check in checks:
+        # A control goes by what it does, whichever horizon it does it at.
         kinds.setdefault(check.check, []).append(check)
     return [
-        {
-            "check": kind,
-            "cuts": len(group),
-            "compared": sum(c.compared for c in group),
-            "changed": sum(c.changed for c in group),
-            "first_changed": next((c.first_changed for c in group if c.first_changed), None),
-        }
+        Check(
+            check=kind,
+            cuts=sum(c.cuts for c in group),
+            compared=sum(c.compared for c in group),
+            changed=sum(c.changed for c in group),
+            first_changed=next((c.first_changed for c in group if c.first_changed), None),
+            columns=tuple(dict.fromkeys(name for c in group for name in c.columns)),
+            first_cut=min((c.first_cut for c in group if c.first_cut), default=None),
+            last_cut=max((c.last_cut for c in group if c.last_cut), default=None),
+        )
         for kind, group in kinds.items()
     ]

@@ -1,23 +1,45 @@
-"""The part of the audit that needs no other future, only another bar: what a fill may know.
+"""What a fill may know of its bar: the open, and the position decided at the close before."""
 
-A fill at the open of a bar was decided at the close before. So nothing else about that bar, neither its high, low,
-close and volume nor the position decided at its close, may change the fill. Changing the future after a close cannot
-see this, for the open and the close of one bar become known in the same record.
-"""
-
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from pipelines.audit.checks import FILL_COLUMNS, Check, compare
+from pipelines.audit.checks import Check
+from pipelines.audit.lookahead import find_lookahead
+from pipelines.audit.pipeline import table
+from pipelines.audit.report import Report
+from pipelines.audit.worlds import Moment, stamps_of
 from pipelines.backtest.strategy import Strategy
 
+FILL_COLUMNS = ["decided_at", "price", "units", "notional", "fee", "spread_cost"]
+EARLY_FILL = "control: a fill that knows its bar's close"
 
-def audit_execution(
-    strategy: Strategy, bars: pd.DataFrame, positions: pd.Series, at: pd.DatetimeIndex
-) -> Iterator[tuple[Check, Check]]:
+
+@dataclass(frozen=True)
+class Execution:
+    """Simulation as a step from bars and positions, the positions being a series published at each close."""
+
+    strategy: Strategy
+
+    def __call__(self, bars: pd.DataFrame, context: dict[str, pd.DataFrame]) -> pd.DataFrame:
+        """Fills of the positions, and of positions each taken a bar early, which is the control."""
+        said = context["positions"]["position"]
+        decided_on = pd.DatetimeIndex(said.index) - self.strategy.instrument.bar
+        # The bar that is open has no decision yet. Another future may hold any number: its sign is a position.
+        decided = np.sign(said.set_axis(decided_on).reindex(bars.index)).fillna(0.0)
+        name = f"execution {self.strategy.horizon}"
+        return table({name: self._fills(bars, decided), EARLY_FILL: self._fills(bars, _early(decided))})
+
+    def _fills(self, bars: pd.DataFrame, positions: pd.Series) -> pd.DataFrame:
+        return fill_table(self.strategy.simulate(bars, positions).fills)
+
+
+def audit_execution(strategy: Strategy, bars: pd.DataFrame, positions: pd.Series, at: Sequence[Moment]) -> Report:
     """Change everything but the open of a bar, and the position decided at its close; the fills up to it must stay.
+
+    Changing the future after a close cannot see this, for a bar's open and close become known in the same record.
 
     Parameters
     ----------
@@ -26,52 +48,44 @@ def audit_execution(
     bars, positions
         As the backtest traded them, on one index.
     at
-        Bars to change: those at whose open a fill is expected say most.
-
-    Yields
-    ------
-    tuple of Check
-        Of the simulation as it is, and of one that is handed each position a bar early: the control.
+        Opens of the bars to change: those at which a fill is expected say most.
     """
-    name, control = f"execution {strategy.horizon}", "control: a fill that knows its bar's close"
-    for bar in at:
-        true, decided = bars.loc[:bar], positions.loc[:bar]
-        other, changed = _with_another_end(true), decided.copy()
-        changed.iloc[-1] = -1.0 if decided.iloc[-1] >= 0 else 1.0
-        yield (
-            compare(name, bar, _fills(strategy, true, decided), _fills(strategy, other, changed)),
-            compare(control, bar, _fills(strategy, true, _early(decided)), _fills(strategy, other, _early(changed))),
-        )
+    published = pd.DatetimeIndex(positions.index + strategy.instrument.bar, name="published_at")
+    return find_lookahead(
+        Execution(strategy),
+        bars,
+        timeframe=strategy.instrument.timeframe,
+        context={"positions": positions.set_axis(published).to_frame("position")},
+        known_at="open",
+        moments=at,
+        tolerance=0.0,
+        seed=strategy.params.seed,
+    )
 
 
 def decided_before_filled(fills: pd.DataFrame, bar: pd.Timedelta, horizon: str) -> Check:
     """Every fill happens at or after the close that decided it."""
     late = (fills["decided_at"] + bar > fills["timestamp"]).to_numpy()
     first = str(fills["timestamp"].iloc[int(late.argmax())]) if late.any() else None
-    cut = fills["timestamp"].iloc[-1] if len(fills) else pd.Timestamp(0, tz="UTC")
-    return Check(f"fills decided {horizon}", cut, len(fills), int(late.sum()), first)
+    times = (
+        [at.isoformat() for at in (fills["timestamp"].min(), fills["timestamp"].max())] if len(fills) else [None] * 2
+    )
+    guilty = ("decided_at",) * bool(late.any())
+    return Check(f"fills decided {horizon}", 1, len(fills), int(late.sum()), first, guilty, *times)
 
 
-def fills_to_question(fills: pd.DataFrame, count: int, seed: int) -> pd.DatetimeIndex:
-    """Bars of some fills, at random, in order."""
-    stamps = pd.DatetimeIndex(fills["timestamp"])
+def fills_to_question(fills: pd.DataFrame, count: int, seed: int) -> list[Moment]:
+    """Opens of some fills, at random, in order."""
+    stamps = pd.DatetimeIndex(fills["timestamp"]).sort_values()
     chosen = np.random.default_rng(seed).choice(len(stamps), size=min(count, len(stamps)), replace=False)
-    return stamps[np.sort(chosen)]
+    return [Moment(int(at), True, "the open of a fill") for at in stamps_of(stamps[np.sort(chosen)])]
 
 
-def _with_another_end(bars: pd.DataFrame) -> pd.DataFrame:
-    """The last bar with the same open, and another high, low, close and volume."""
-    last = bars.iloc[-1]
-    close = last["open"] * (1.07 if last["close"] <= last["open"] else 0.93)
-    end = {"open": last["open"], "close": close, "volume": last["volume"] * 3 + 1}
-    end |= {"high": max(last["high"], close), "low": min(last["low"], close)}
-    return pd.concat([bars.iloc[:-1], pd.DataFrame(end, index=bars.index[-1:])[list(bars.columns)]])
+def fill_table(fills: pd.DataFrame) -> pd.DataFrame:
+    """Fills on the bars they happened in."""
+    return fills.set_index("timestamp")[FILL_COLUMNS]
 
 
 def _early(positions: pd.Series) -> pd.Series:
     """Each position a bar before it was decided: a leak."""
     return positions.shift(-1, fill_value=0.0)
-
-
-def _fills(strategy: Strategy, bars: pd.DataFrame, positions: pd.Series) -> pd.DataFrame:
-    return strategy.simulate(bars, positions).fills.set_index("timestamp")[FILL_COLUMNS]

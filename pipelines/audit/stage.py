@@ -1,107 +1,189 @@
 """Audit: rebuild everything from raw bars whose future was changed, and see that nothing earlier moved."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from pipelines.audit.checks import Check, FitAudit, audit_fit, compare, moments, verdict
+from pipelines.audit.checks import Findings, outcomes_ahead, verdict
 from pipelines.audit.execution import audit_execution, decided_before_filled, fills_to_question
-from pipelines.audit.world import World, controls, rebuilt, unchanged
+from pipelines.audit.lookahead import find_lookahead
+from pipelines.audit.pipeline import Pipeline, feature_table, label_ends, label_table
+from pipelines.audit.refit import FirstBlock, Refits, audit_refits
+from pipelines.audit.worlds import History, Moment, stamps_of
 from pipelines.backtest.strategy import Strategy
-from pipelines.backtest.walk_forward import FoldTask, fold_tasks
+from pipelines.backtest.walk_forward import fold_tasks
 from pipelines.context import Context
 from pipelines.dataset import Dataset
 from pipelines.inputs import read_bars, read_features, read_labels
 from pipelines.recipe import family_settings
-from pipelines.tune.past import before_the_test
-
-Cut = pd.Timestamp
+from trading.instrument import duration
 
 
 def run(context: Context) -> None:
-    """Read raw bars and everything made of them; write ``audit.json``.
+    """Write ``audit.json``: see :func:`audit`."""
+    context.files.write_json("data/audit/audit.json", audit(context))
 
-    For each moment the whole pipeline is run again on bars that part from the true ones there: contracts,
-    resampling, features, labels, what the search is handed; and, for the first refit, the fitted recipe, its
-    forecasts, positions, fills and equity. All that was known by the moment must be the same to the last bit, and what
-    was yet to come must not. Some fills are questioned by changing all of their bar but its open. Leaks of one bar, the
-    controls, must be caught.
+
+def audit(context: Context) -> dict[str, Any]:
+    """Read raw bars and everything made of them; question all of it for look-ahead.
+
+    Every part of the real pipeline is run again from raw bars whose future is another after some moment: contracts,
+    resampling, features and labels at many moments; what the search is handed, and the fitted recipe of the first
+    refit, at the close of the first test bar; its forecasts, positions, fills and equity at some in the test block. All
+    that was known by the moment must be the same to the last bit, and what was yet to come must not. Some fills are
+    questioned by changing all of their bar but its open. Leaks of one bar, the controls, must be caught.
+
+    Returns
+    -------
+    dict
+        See :func:`pipelines.audit.checks.verdict`.
     """
-    params, instrument, files = context.params, context.run.instrument, context.files
-    raw = files.read_frame("data/raw/bars.parquet")
-    source = files.read_json("data/raw/ingest.json")["source_timeframe"]
-    true = World(read_bars(files), read_features(files), {h: read_labels(files, h) for h in params.labels.horizons})
-    tasks = _first_refits(context, true)
-    first = next(iter(tasks.values()))
-    test = pd.DatetimeIndex(first.data.X.index[first.test])
-    # The earliest decision of the test is taken at the close of its first bar: by then every fit must stand.
-    start = test[0] + instrument.bar
-    cuts = [start, *moments(test, instrument, params.audit.cuts, params.seed)]
-    total = len(cuts) + len(tasks)
-
-    checks: list[Check] = []
-    caught: list[Check] = []
-    worlds: dict[Cut, World] = {}
-    for number, cut in enumerate(cuts):
-        context.progress(number, total, f"another future after {cut:%Y-%m-%d %H:%M}")
-        worlds[cut] = rebuilt(raw, source, cut, params, instrument, params.seed + number)
-        checks += unchanged(true, worlds[cut], cut, instrument.bar)
-        caught += controls(true, worlds[cut], cut, instrument.bar)
-    for horizon, task in tasks.items():
-        other = Dataset.join(worlds[start].features, worlds[start].labels[horizon])
-        seen = [before_the_test(data, test[0], params, instrument) for data in (task.data, other)]
-        checks.append(compare(f"tuning data {horizon}", start, *(d.X.assign(y=d.y, ret=d.ret) for d in seen)))
-        honest, leaky = _question_fills(context, horizon, true.bars)
-        checks += honest
-        caught += leaky
-    jobs = [_fit_audit(context, task, worlds, start, test[0]) for task in tasks.values()]
-    for number, found in enumerate(context.map(audit_fit, jobs)):
-        checks += found
-        context.progress(len(cuts) + number + 1, total, "refits under another future")
-    files.write_json("data/audit/audit.json", verdict(checks, caught))
+    made = _read(context)
+    blocks, moments = _blocks(context, made)
+    # Whoever fits loads heavy libraries first: no more processes for it than there are, and they begin at once.
+    share = min(context.settings.workers, len(blocks))
+    parcels = [dict(list(blocks.items())[number::share]) for number in range(share)]
+    jobs = [Refits(made.pipeline, made.rows, parcel, moments) for parcel in parcels]
+    refits = context.map(audit_refits, jobs)
+    found = Findings()
+    parts = ((_question_features, "features"), (_question_labels, "labels"), (_question_fills, "fills"))
+    for done, (question, name) in enumerate(parts):
+        context.progress(done, len(parts) + 1, f"{name} under other futures")
+        question(context, made, blocks, found)
+    context.progress(len(parts), len(parts) + 1, "models refitted under other futures")
+    for told in refits:
+        found.checks += told.checks
+        found.failures += told.failures
+    context.progress(len(parts) + 1, len(parts) + 1, "audited")
+    return verdict(found, context.params.labels.horizons)
 
 
-def _first_refits(context: Context, true: World) -> dict[str, FoldTask]:
-    """The first refit of each horizon, as the backtest did it."""
-    params, instrument = context.params, context.run.instrument
-    tuned = context.files.read_json("data/tune/best.json")
-    return {
-        horizon: next(
-            fold_tasks(
-                horizon,
-                Dataset.join(true.features, labels),
-                params,
-                instrument,
-                family_settings(params, tuned[horizon]),
-            )
-        )
-        for horizon, labels in true.labels.items()
-    }
+Blocks = dict[str, FirstBlock]
 
 
-def _question_fills(context: Context, horizon: str, bars: pd.DataFrame) -> tuple[list[Check], list[Check]]:
+@dataclass(frozen=True)
+class Made:
+    """What the stages have made, from the rows they made it of."""
+
+    pipeline: Pipeline
+    rows: pd.DataFrame
+    bars: pd.DataFrame
+    features: pd.DataFrame
+    labels: dict[str, pd.DataFrame]
+
+
+def _read(context: Context) -> Made:
     params, files = context.params, context.files
-    strategy = Strategy(params, context.run.instrument, horizon)
-    positions = files.read_frame(f"data/backtest/{horizon}/predictions.parquet")["position"]
-    fills = files.read_frame(f"data/backtest/{horizon}/fills.parquet")
-    at = fills_to_question(fills, params.audit.cuts, params.seed)
-    pairs = list(audit_execution(strategy, bars.loc[positions.index[0] : positions.index[-1]], positions, at))
-    decided = decided_before_filled(fills, context.run.instrument.bar, horizon)
-    return [decided, *(honest for honest, _ in pairs)], [leaky for _, leaky in pairs]
-
-
-def _fit_audit(
-    context: Context, task: FoldTask, worlds: Mapping[Cut, World], start: Cut, first: pd.Timestamp
-) -> FitAudit:
-    stored = f"data/backtest/{task.horizon}"
-    later = {cut: world for cut, world in worlds.items() if cut != start}
-    return FitAudit(
-        task=task,
-        other=Dataset.join(worlds[start].features, worlds[start].labels[task.horizon]),
-        worlds={cut: world.features for cut, world in later.items()},
-        bars={cut: world.bars.loc[first:] for cut, world in later.items()},
-        predictions=context.files.read_frame(f"{stored}/predictions.parquet"),
-        fills=context.files.read_frame(f"{stored}/fills.parquet"),
-        equity=context.files.read_frame(f"{stored}/curves.parquet")[["equity"]],
-        strategy=Strategy(context.params, context.run.instrument, task.horizon),
+    return Made(
+        Pipeline(params, context.run.instrument, files.read_json("data/raw/ingest.json")["source_timeframe"]),
+        files.read_frame("data/raw/bars.parquet").set_index("timestamp"),
+        read_bars(files),
+        read_features(files),
+        {horizon: read_labels(files, horizon) for horizon in params.labels.horizons},
     )
+
+
+def _blocks(context: Context, made: Made) -> tuple[Blocks, list[Moment]]:
+    """The first block of each horizon, and moments within it to follow the models at."""
+    params, files = context.params, context.files
+    tuned = files.read_json("data/tune/best.json")
+    blocks = {}
+    for horizon, labels in made.labels.items():
+        data, settings = Dataset.join(made.features, labels), family_settings(params, tuned[horizon])
+        stored = f"data/backtest/{horizon}"
+        blocks[horizon] = FirstBlock(
+            task=next(fold_tasks(horizon, data, params, context.run.instrument, settings)),
+            strategy=Strategy(params, context.run.instrument, horizon),
+            predictions=files.read_frame(f"{stored}/predictions.parquet"),
+            fills=files.read_frame(f"{stored}/fills.parquet"),
+            equity=files.read_frame(f"{stored}/curves.parquet")["equity"],
+        )
+    test = next(iter(blocks.values())).test
+    opens = pd.concat([block.fills for block in blocks.values()])
+    opens = opens[(opens["timestamp"] > test[0]) & (opens["timestamp"] < test[-1])].drop_duplicates("timestamp")
+    moments = [
+        *closes_within(test, context.run.instrument.bar, 1, params.seed),
+        *fills_to_question(opens, params.audit.cuts, params.seed),
+    ]
+    return blocks, moments
+
+
+def closes_within(test: pd.DatetimeIndex, bar: pd.Timedelta, count: int, seed: int) -> list[Moment]:
+    """Closes of bars inside a test block, at random, in order."""
+    inside = np.arange(1, len(test) - 1)
+    chosen = np.random.default_rng(seed).choice(inside, size=min(count, len(inside)), replace=False)
+    return [Moment(int(at), False, "a close in the test") for at in stamps_of(test[np.sort(chosen)] + bar)]
+
+
+def _question_features(context: Context, made: Made, blocks: Blocks, found: Findings) -> None:
+    pipeline = made.pipeline
+    engine, ratio = pipeline.engine(), pipeline.instrument.bar // duration(pipeline.source)
+
+    def step(rows: pd.DataFrame) -> pd.DataFrame:
+        bars = pipeline.bars(rows)
+        return feature_table(bars, engine.batch(bars))
+
+    report = find_lookahead(
+        step,
+        made.rows,
+        timeframe=pipeline.source,
+        known_at=pipeline.instrument.bar,
+        # A day's worth of rows that have every feature, before each moment.
+        history=(engine.warmup + pipeline.instrument.bars_in("1d")) * ratio,
+        cuts=context.params.audit.cuts,
+        expected=feature_table(made.bars, made.features),
+        tolerance=0.0,
+        seed=context.params.seed,
+    )
+    found.add(report, rows="bars")
+
+
+def _question_labels(context: Context, made: Made, blocks: Blocks, found: Findings) -> None:
+    params, pipeline = context.params, made.pipeline
+    bar, horizons = pipeline.instrument.bar, params.labels.horizons
+    longest = max(map(pipeline.instrument.bars_in, horizons)) + pipeline.instrument.bars_in("1d")
+    expected = label_table(made.labels, bar)
+    first = next(iter(blocks.values()))
+    closes = [first.start, *closes_within(first.test, bar, params.audit.cuts, params.seed)]
+
+    def step(rows: pd.DataFrame) -> pd.DataFrame:
+        bars = pipeline.bars(rows)
+        return label_table({horizon: pipeline.labels(bars, horizon) for horizon in horizons}, bar)
+
+    # At t_end the last price may have just been quoted, in a bar that has yet to close: the rest of it may change, but
+    # it must come. Once it has closed, nothing need follow.
+    asked: tuple[dict[str, Any], ...] = (
+        {"t_end": label_ends(expected.columns, closed=False), "worlds": ["mirrored"], "cuts": params.audit.cuts},
+        {"known_at": label_ends(expected.columns, closed=True), "moments": closes},
+    )
+    for how in asked:
+        report = find_lookahead(
+            step,
+            made.rows,
+            timeframe=pipeline.source,
+            history=longest * (bar // duration(pipeline.source)),
+            expected=expected,
+            tolerance=0.0,
+            seed=params.seed,
+            **how,
+        )
+        found.add(report, rows=f"labels {horizons[0]}")
+    for moment in closes:
+        other = History(made.rows, duration(pipeline.source)).other(moment, "mirrored", params.seed)
+        bars = pipeline.bars(other.bars)
+        found.checks += [
+            outcomes_ahead(f"outcomes {horizon}", moment.time, labels, pipeline.labels(bars, horizon), bar)
+            for horizon, labels in made.labels.items()
+        ]
+
+
+def _question_fills(context: Context, made: Made, blocks: Blocks, found: Findings) -> None:
+    params = context.params
+    for horizon, block in blocks.items():
+        positions = block.predictions["position"]
+        bars = made.bars.loc[positions.index[0] : positions.index[-1]]
+        at = fills_to_question(block.fills, params.audit.cuts, params.seed)
+        found.add(audit_execution(block.strategy, bars, positions, at), rows=f"execution {horizon}")
+        found.checks.append(decided_before_filled(block.fills, context.run.instrument.bar, horizon))

@@ -95,7 +95,6 @@ def judge(
             | {"random": _random(sharpes, traded.metrics["sharpe"])},
             "monte_carlo": carlo,
             "calibration": calibration(predictions["vote"], predictions["label"]),
-            "importance": _importance(folds),
             "interval": {"nominal": params.backtest.interval, "coverage": coverage(predictions)},
             "moments": _moments(traded),
             "recipes": _recipes(strategy, window, predictions, members, recipe_sha256),
@@ -158,14 +157,6 @@ def _quantiles(values: np.ndarray) -> np.ndarray:
     """Quantiles over the paths that have a value: one on which nothing moved has no Sharpe ratio."""
     known = values[np.isfinite(values)]
     return np.quantile(known, [0.05, 0.5, 0.95]) if len(known) else np.full(3, np.nan)
-
-
-def _importance(folds: Sequence[FoldResult]) -> list[dict[str, Any]]:
-    """Mean and spread over the refits, most important first."""
-    table = pd.DataFrame([fold.importance for fold in folds])
-    ranked = table.mean().sort_values(ascending=False, kind="stable")
-    spread = table.std(ddof=1) if len(table) > 1 else table.std(ddof=0)
-    return [{"feature": name, "mean": ranked[name], "std": spread[name]} for name in ranked.index]
 
 
 def _fold(

@@ -97,6 +97,7 @@ def calibration(probability: pd.Series, label: pd.Series, bins: int = 10) -> lis
 
 
 def coverage(predictions: pd.DataFrame) -> float:
-    """Share of returns that fell inside their interval."""
-    known = predictions.dropna(subset=["ret", "low", "high"])
-    return float(known["ret"].between(known["low"], known["high"]).mean())
+    """Share of returns over the horizon that fell inside their interval."""
+    ret = "horizon_ret" if "horizon_ret" in predictions else "ret"
+    known = predictions.dropna(subset=[ret, "low", "high"])
+    return float(known[ret].between(known["low"], known["high"]).mean())

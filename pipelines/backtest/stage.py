@@ -1,10 +1,12 @@
 """Backtest: walk-forward of every horizon, judged beside its baselines; what was compared is booked in the ledger."""
 
 from pipelines.artifacts import content_hash
+from pipelines.backtest.features_worth import JudgedFold, JudgedTask, judged_tasks, run_judged, worth
 from pipelines.backtest.judge import judge
 from pipelines.backtest.strategy import Strategy
-from pipelines.backtest.walk_forward import FoldResult, FoldTask, fold_tasks, run_fold
+from pipelines.backtest.walk_forward import fold_tasks
 from pipelines.context import Context
+from pipelines.importance.record import log_ranking
 from pipelines.inputs import read_bars, read_datasets
 from pipelines.recipe import family_settings, recipe_hash
 from pipelines.schemas import checked, prediction_schema
@@ -12,25 +14,29 @@ from pipelines.tracking import Tracker, Trial
 
 
 def run(context: Context) -> None:
-    """Read features, labels, bars and tuned settings; write predictions, curves, fills and metrics a horizon."""
+    """Read features, labels, bars and tuned settings; write a horizon's predictions, curves, fills and metrics.
+
+    What features were worth goes into the metrics, into a frame of its own, and to MLflow.
+    """
     params, instrument, files = context.params, context.run.instrument, context.files
     bars = read_bars(files)
     tuned = files.read_json("data/tune/best.json")
     spec = files.read_json("data/features/spec.json")
     settings = {horizon: family_settings(params, tuned[horizon]) for horizon in params.labels.horizons}
-    tasks: list[FoldTask] = []
+    jobs: list[JudgedTask] = []
     for horizon, data in read_datasets(files, params.labels.horizons).items():
-        tasks += fold_tasks(horizon, data, params, instrument, settings[horizon])
+        jobs += judged_tasks(list(fold_tasks(horizon, data, params, instrument, settings[horizon])), params)
     # The longest refits first, so that no worker is left alone with one at the end.
-    tasks.sort(key=lambda task: (-task.fold, task.horizon_bars))
-    results: list[FoldResult] = []
-    context.progress(0, len(tasks), f"{len(tasks)} walk-forward refits")
-    for result in context.map(run_fold, tasks):
-        results.append(result)
-        context.progress(len(results), len(tasks), f"walk-forward {result.horizon}, refit {result.fold + 1}")
+    jobs.sort(key=lambda job: (-job.task.fold, job.task.horizon_bars))
+    done: list[JudgedFold] = []
+    context.progress(0, len(jobs), f"{len(jobs)} walk-forward refits")
+    for fold in context.map(run_judged, jobs):
+        done.append(fold)
+        context.progress(len(done), len(jobs), f"walk-forward {fold.result.horizon}, refit {fold.result.fold + 1}")
     tracker = Tracker(context.settings, instrument)
     for horizon in params.labels.horizons:
-        folds = sorted((r for r in results if r.horizon == horizon), key=lambda r: r.fold)
+        ours = sorted((f for f in done if f.result.horizon == horizon), key=lambda f: f.result.fold)
+        folds = [fold.result for fold in ours]
         identity = recipe_hash(params, horizon, spec["hash"])
         judged = judge(Strategy(params, instrument, horizon), bars, folds, identity, params.backtest.confidence)
         for name in ("predictions", "curves"):
@@ -39,6 +45,11 @@ def run(context: Context) -> None:
             checked(said, prediction_schema(), f"data/backtest/{horizon}/{name}.parquet")
         for name in ("predictions", "curves", "fan", "fills"):
             files.write_frame(f"data/backtest/{horizon}/{name}.parquet", getattr(judged, name))
-        files.write_json(f"data/backtest/{horizon}/metrics.json", judged.metrics | {"recipe_sha256": identity})
+        features, by_fold = worth(ours, params, horizon_bars=instrument.bars_in(horizon), bar=instrument.bar)
+        files.write_frame(f"data/backtest/{horizon}/importance.parquet", by_fold)
+        files.write_json(
+            f"data/backtest/{horizon}/metrics.json", judged.metrics | features | {"recipe_sha256": identity}
+        )
+        log_ranking(tracker, horizon, identity, features)
         trials = [Trial(**trial) for trial in judged.metrics["recipes"]]
         tracker.log_study(horizon, "walk_forward", content_hash([trial.trial_hash for trial in trials]), trials)

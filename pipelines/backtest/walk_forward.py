@@ -1,7 +1,7 @@
 """Walk-forward: refit at the start of each test block on what is known by then, and predict the block."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,15 +9,15 @@ import pandas as pd
 
 from models.factory import create_vote
 from models.return_scale import ReturnScale
+from models.selected import Selector
 from models.voting import SoftVoting
 from pipelines.dataset import Dataset
-from pipelines.metrics import log_loss
 from pipelines.params import Params
+from pipelines.selection.selectors import create_selector
 from pipelines.splits import PurgedWalkForward
 from trading.instrument import Instrument
 
 VOLATILITY = "volatility_24"
-IMPORTANCE_ROWS = 400
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class FoldTask:
     weights: Mapping[str, float]
     confidence: float
     seed: int
+    selector: Selector | None
+    oldest_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -45,15 +47,13 @@ class FoldResult:
     predictions : DataFrame
         One row per test bar, decided at its close: probability of each member and of the ``vote``, ``unit_edge``
         (expected return of a certain forecast), ``low`` and ``high`` (interval of the horizon's return),
-        ``majority`` (class that the training rows had more often), ``fold``, ``label``, ``ret``, ``t_end``.
-    importance : Series
-        Loss of log-likelihood on the test block when a feature is shuffled, mean over the tree families.
+        ``majority`` (class that the training rows had more often), ``fold``, ``label``, ``ret``, ``t_end``; where
+        labels may end before their horizon also ``horizon_ret``, which is what the interval is about.
     """
 
     horizon: str
     fold: int
     predictions: pd.DataFrame
-    importance: pd.Series
     train_rows: int
     purged_rows: int
 
@@ -71,6 +71,7 @@ def fold_tasks(
     horizon: str, data: Dataset, params: Params, instrument: Instrument, settings: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[FoldTask]:
     """One task per refit of one horizon."""
+    selector = create_selector(params, instrument)
     for fold, (train, test) in enumerate(splitter(params, instrument).split(data.X, t_end=data.t_end)):
         yield FoldTask(
             horizon=horizon,
@@ -83,17 +84,34 @@ def fold_tasks(
             weights={str(family): weight for family, weight in params.models.voting.items()},
             confidence=params.backtest.interval,
             seed=params.seed,
+            selector=selector,
+            oldest_weight=params.labels.oldest_weight,
         )
 
 
 def fit_vote(task: FoldTask) -> tuple[SoftVoting, ReturnScale]:
     """Fit the recipe and the scale of its forecasts on the task's training rows only."""
     X, y, t_end = task.data.training_rows(task.train)
-    vote = create_vote(task.settings, task.weights, seed=task.seed).fit(X, y, t_end=t_end)
-    scale = ReturnScale.fit(
-        task.data.ret.iloc[task.train], X[VOLATILITY].iloc[task.train], task.horizon_bars, task.confidence
-    )
-    return vote, scale
+    weight = task.data.training_weights(task.train, task.oldest_weight)
+    vote = create_vote(task.settings, task.weights, seed=task.seed, selector=task.selector)
+    vote.fit(X, y, t_end=t_end, sample_weight=weight)
+    return vote, fit_scale(task.data, task.train, task.horizon_bars, task.confidence)
+
+
+def fit_scale(data: Dataset, train: np.ndarray, horizon_bars: int, confidence: float) -> ReturnScale:
+    """Scale of a recipe's forecasts, measured on training rows.
+
+    The edge of a forecast is about the return that its label judges, its interval about the return over the horizon.
+    These differ where a barrier ends a label early. After a touch nothing more is expected of the price, so what was
+    expected until the touch is expected of the whole horizon, for which a position is held.
+    """
+    volatility = data.X[VOLATILITY]
+    scale = ReturnScale.fit(data.ret.iloc[train], volatility.iloc[train], horizon_bars, confidence)
+    if data.horizon_ret is None:
+        return scale
+    rows = data.horizon_rows(train)
+    whole = ReturnScale.fit(data.horizon_ret.iloc[rows], volatility.iloc[rows], horizon_bars, confidence)
+    return replace(scale, low=whole.low, high=whole.high)
 
 
 def predict_block(task: FoldTask, vote: SoftVoting, scale: ReturnScale, features: pd.DataFrame) -> pd.DataFrame:
@@ -109,8 +127,12 @@ def predict_block(task: FoldTask, vote: SoftVoting, scale: ReturnScale, features
 
 
 def run_fold(task: FoldTask) -> FoldResult:
-    """Refit, predict the test block, and measure what each feature was worth there."""
-    vote, scale = fit_vote(task)
+    """Refit, and predict the test block."""
+    return fold_result(task, *fit_vote(task))
+
+
+def fold_result(task: FoldTask, vote: SoftVoting, scale: ReturnScale) -> FoldResult:
+    """What a fitted recipe says about the task's test block, beside what came."""
     y = task.data.y.iloc[task.train]
     block = predict_block(task, vote, scale, task.data.X).assign(
         fold=task.fold,
@@ -119,33 +141,12 @@ def run_fold(task: FoldTask) -> FoldResult:
         ret=task.data.ret.iloc[task.test],
         t_end=task.data.t_end.iloc[task.test],
     )
+    if task.data.horizon_ret is not None:
+        block = block.assign(horizon_ret=task.data.horizon_ret.iloc[task.test])
     return FoldResult(
         horizon=task.horizon,
         fold=task.fold,
         predictions=block,
-        importance=permutation_importance(task, vote),
         train_rows=len(task.train),
         purged_rows=int(task.test[0]) - len(task.train),
     )
-
-
-def permutation_importance(task: FoldTask, vote: SoftVoting) -> pd.Series:
-    """Mean rise of the tree families' log loss on the test block when one feature's rows are shuffled.
-
-    A sequence model's windows would have to be shuffled as a whole, so the families that read one row stand for all.
-    Breiman (2001), "Random Forests", section 10.
-    """
-    labelled = task.test[task.data.y.iloc[task.test].notna().to_numpy()]
-    # Evenly spread rows tell as much of a mean as all of them, at a fraction of the predictions.
-    labelled = labelled[:: max(1, len(labelled) // IMPORTANCE_ROWS)]
-    X, y = task.data.X.iloc[labelled], task.data.y.iloc[labelled].to_numpy()
-    models = [model for model in vote.models_ if model.window == 1]
-    if not models or not len(X):
-        return pd.Series(dtype=float)
-    base = np.mean([log_loss(y, model.predict_proba(X)[1].to_numpy()) for model in models])
-    order = np.random.default_rng([task.seed, task.fold, task.horizon_bars]).permutation(len(X))
-    worth = {}
-    for name in X.columns:
-        shuffled = X.assign(**{name: X[name].to_numpy()[order]})
-        worth[name] = np.mean([log_loss(y, model.predict_proba(shuffled)[1].to_numpy()) for model in models]) - base
-    return pd.Series(worth, dtype=float)

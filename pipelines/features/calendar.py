@@ -1,66 +1,50 @@
 """Features of the clock at a bar's close, UTC: the moment the decision is taken, just before the next bar trades."""
 
-from collections.abc import Callable
+from functools import partial
+from math import pi
 
-import numpy as np
-from numpy.typing import NDArray
-
+from pipelines.features.expression import Expression
 from pipelines.features.feature import Feature
-from pipelines.features.market import Array, Market
+from pipelines.features.operators import clip, cos, floor, modulo, month_passed, sin, year_passed
+from pipelines.features.series import KNOWN_AT
 
-_HOUR = 3_600_000_000_000
-_DAY = 24 * _HOUR
-_FIRST_MONDAY = 4 * _DAY  # 1970-01-05; 1970-01-01 was a Thursday
+_calendar = partial(Feature, "calendar")
 
+HOUR = modulo(KNOWN_AT, 86_400) / 3_600
+"""Hour of the day in [0, 24), with its fraction."""
 
-def hour(market: Market) -> Array:
-    """Hour of the day in [0, 24), with its fraction."""
-    return (market.known_at % _DAY) / _HOUR
-
-
-def weekday(market: Market) -> NDArray[np.int64]:
-    """Day of the week, Monday 0."""
-    days: NDArray[np.int64] = (market.known_at - _FIRST_MONDAY) // _DAY % 7
-    return days
+WEEKDAY = modulo(floor(KNOWN_AT / 86_400) - 4, 7)
+"""Day of the week, Monday 0; the first Monday was 1970-01-05."""
 
 
-def month_fraction(market: Market) -> Array:
-    """Share of the month that has passed, in [0, 1)."""
-    stamps = market.known_at.astype("datetime64[ns]")
-    month = stamps.astype("datetime64[M]")
-    start, end = month.astype("datetime64[ns]"), (month + 1).astype("datetime64[ns]")
-    return np.asarray((stamps - start) / (end - start))
+def session(opens: int, closes: int) -> Expression:
+    """1 from the opening hour up to the closing hour, else 0."""
+    since = floor(modulo(HOUR - opens, 24) / (closes - opens))
+    return 1 - clip(since, 0, 1)
 
 
-def session(market: Market, opens: int, closes: int) -> Array:
-    """1.0 from the opening hour up to the closing hour, else 0.0."""
-    now = hour(market)
-    return ((now >= opens) & (now < closes)).astype(np.float64)
+def since_open(opens: int) -> Expression:
+    """Hours since a session opened last, over 24."""
+    return modulo(HOUR - opens, 24) / 24
 
 
-def _clock(name: str, formula: str, source: str, compute: Callable[[Market], Array]) -> Feature:
-    return Feature(name, "calendar", 0, formula, source, compute)
-
-
-def _cycle(name: str, angle: str, turn: Callable[[Market], Array]) -> tuple[Feature, Feature]:
+def _cycle(name: str, turn: Expression, source: str) -> tuple[Feature, Feature]:
     """A place on a circle, so that the end of the cycle is next to its start."""
     return (
-        _clock(f"{name}_sin", f"sin(2 pi {angle})", "cyclic encoding", lambda market: np.sin(2 * np.pi * turn(market))),
-        _clock(f"{name}_cos", f"cos(2 pi {angle})", "cyclic encoding", lambda market: np.cos(2 * np.pi * turn(market))),
+        _calendar(f"{name}_sin", sin(2 * pi * turn), source),
+        _calendar(f"{name}_cos", cos(2 * pi * turn), source),
     )
 
 
-def _session(name: str, opens: int, closes: int) -> Feature:
-    formula = f"1 from {opens:02d}:00 up to {closes:02d}:00, else 0"
-    return _clock(f"session_{name}", formula, "usual trading hours", lambda market: session(market, opens, closes))
-
-
 FEATURES = (
-    *_cycle("hour", "hour / 24", lambda market: hour(market) / 24),
-    *_cycle("weekday", "weekday / 7, Monday 0", lambda market: weekday(market) / 7),
-    *_cycle("month", "share of the month passed", month_fraction),
-    _clock("weekend", "1 on Saturday and Sunday", "calendar", lambda market: (weekday(market) >= 5).astype(np.float64)),
-    _session("asia", 0, 8),
-    _session("europe", 7, 16),
-    _session("america", 13, 22),
+    *_cycle("hour", HOUR / 24, "cyclic encoding of the hour of the day"),
+    *_cycle("weekday", WEEKDAY / 7, "cyclic encoding of the day of the week, Monday 0"),
+    *_cycle("month", month_passed(KNOWN_AT), "cyclic encoding of the share of the month that has passed"),
+    *_cycle("year", year_passed(KNOWN_AT), "cyclic encoding of the share of the year that has passed"),
+    *_cycle("funding", modulo(HOUR, 8) / 8, "cyclic encoding of the eight hours between fundings of perpetuals"),
+    _calendar("weekend", clip(WEEKDAY - 4, 0, 1), "1 on Saturday and Sunday"),
+    _calendar("session_asia", session(0, 8), "usual trading hours, 00:00 to 08:00"),
+    _calendar("session_europe", session(7, 16), "usual trading hours, 07:00 to 16:00"),
+    _calendar("session_america", session(13, 22), "usual trading hours, 13:00 to 22:00"),
+    _calendar("since_america_opens", since_open(13), "share of a day since 13:00"),
 )

@@ -1,50 +1,28 @@
 """The one definition of every feature, executed over a whole history or bar by bar."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipelines.artifacts import content_hash
-from pipelines.features import calendar, multi_timeframe, technical, volume
-from pipelines.features.feature import Feature
-from pipelines.features.market import Array, Market, market_of
+from pipelines.features import cross_asset, order_flow
+from pipelines.features.catalogue import GROUPS, declared
+from pipelines.features.context import Published, joined
+from pipelines.features.execution import Execution
+from pipelines.features.kernels import Array
+from pipelines.features.market import Market, market_of
+from pipelines.features.program import Program
 from pipelines.features.stream import FeatureStream
-from trading.errors import EngineError, ParamsError
+from pipelines.sentiment.declared import DECLARED
+from pipelines.sentiment.declared import declared as external_series
+from trading.bars import COLUMNS
+from trading.errors import BarError, ParamsError
 from trading.instrument import duration
-
-GROUPS = ("technical", "volume", "calendar", "multi_timeframe")
-
-# Other symbols' bars and external series by name; no feature of these groups reads any.
-External = Mapping[str, pd.DataFrame]
-
-
-def declared(group: str, bar: pd.Timedelta) -> tuple[Feature, ...]:
-    """Features of a group at a base timeframe.
-
-    Raises
-    ------
-    ParamsError
-        If there is no such group.
-    InstrumentError
-        If the group cannot be computed at the timeframe.
-    """
-    match group:
-        case "technical":
-            return technical.FEATURES
-        case "volume":
-            return volume.FEATURES
-        case "calendar":
-            return calendar.FEATURES
-        case "multi_timeframe":
-            return multi_timeframe.features(bar)
-        case _:
-            raise ParamsError(
-                f"unknown feature group {group!r}",
-                rule=f"one of {', '.join(GROUPS)}",
-                remedy="correct features.groups in params.yaml",
-            )
 
 
 class FeatureEngine:
@@ -58,9 +36,26 @@ class FeatureEngine:
     Parameters
     ----------
     groups
-        Some of ``technical volume calendar multi_timeframe``, in any order; columns come in this one.
+        Some of :data:`GROUPS`, in any order; columns come in that one.
     timeframe
         Base timeframe such as ``1h``.
+    assets
+        Symbols of the instruments that cross_asset looks at.
+    series
+        Names of the external series that sentiment looks at; see :mod:`pipelines.sentiment`.
+
+    Attributes
+    ----------
+    features
+        What is computed, in the order of the columns.
+    names
+        Columns, in order.
+    warmup
+        Leading rows in which some feature is blank: the longest warm-up, in bars.
+    columns
+        What is read of the bars.
+    series
+        What is read beside them, in the order of their columns.
 
     Raises
     ------
@@ -70,41 +65,48 @@ class FeatureEngine:
         If the timeframe is not one, or no longer bars stand behind it.
     """
 
-    def __init__(self, groups: Sequence[str], timeframe: str) -> None:
+    def __init__(
+        self, groups: Sequence[str], timeframe: str, assets: Sequence[str] = (), series: Sequence[str] = ()
+    ) -> None:
         self.timeframe = timeframe
         self.bar = duration(timeframe)
-        chosen = {group: declared(group, self.bar) for group in groups}
+        external = [external_series(name) for name in series]
+        chosen = {group: declared(group, self.bar, assets, external) for group in groups}
         if not chosen:
             raise ParamsError(
                 "no feature group", rule="one group or more", remedy="fill features.groups in params.yaml"
             )
         self.groups = tuple(group for group in GROUPS if group in chosen)
         self.features = tuple(feature for group in self.groups for feature in chosen[group])
-
-    @property
-    def names(self) -> list[str]:
-        """Columns, in order."""
-        return [feature.name for feature in self.features]
-
-    @property
-    def warmup(self) -> int:
-        """Leading rows in which some feature is blank: the longest warm-up, in bars."""
-        return max(feature.warmup for feature in self.features)
+        self.names = [feature.name for feature in self.features]
+        self._warmups = [feature.warmup for feature in self.features]
+        self.warmup = max(self._warmups)
+        read = frozenset[str]().union(*(feature.expression.columns for feature in self.features))
+        self.columns = [*COLUMNS, *(name for name in order_flow.COLUMNS if name in read)]
+        others = [cross_asset.series(symbol, self.bar) for symbol in assets]
+        self.series = [one for one in [*others, *external] if read & set(one.features)]
+        self._program = Program.compile([feature.expression for feature in self.features])
 
     def spec(self) -> dict[str, Any]:
         """What is computed, as JSON takes it."""
         return {
-            "schema": 1,
+            "schema": 2,
             "timeframe": self.timeframe,
             "groups": list(self.groups),
+            "series": [
+                {"name": one.name, "delay": str(one.delay), "max_age": str(one.max_age), "neutral": list(one.neutral)}
+                for one in self.series
+            ],
             "warmup": self.warmup,
             "features": [
                 {
                     "name": feature.name,
                     "group": feature.group,
                     "warmup": feature.warmup,
+                    "inputs": feature.inputs,
                     "formula": feature.formula,
                     "source": feature.source,
+                    "definition": feature.expression.identity,
                 }
                 for feature in self.features
             ],
@@ -115,7 +117,7 @@ class FeatureEngine:
         """SHA-256 of the spec: equal hashes are equal columns."""
         return content_hash(self.spec())
 
-    def batch(self, bars: pd.DataFrame, context: External | None = None) -> pd.DataFrame:
+    def batch(self, bars: pd.DataFrame, context: Published | None = None) -> pd.DataFrame:
         """Features of a whole history.
 
         Parameters
@@ -123,7 +125,8 @@ class FeatureEngine:
         bars
             n bars; see :mod:`trading.bars`.
         context
-            Other symbols' bars and external series. No present feature reads any.
+            What was published beside them, by the names of :attr:`series`: bars of the other instruments at the same
+            timeframe, frames of :func:`pipelines.sentiment.reader.read_series`.
 
         Returns
         -------
@@ -135,48 +138,103 @@ class FeatureEngine:
         BarError
             If the bars are not what they claim to be.
         EngineError
-            If context is given, which nothing here reads.
+            If the context is not what is read.
         """
-        refuse_external(context)
-        market = market_of(bars, self.bar)
-        return pd.DataFrame(self.compute(market), index=bars.index, columns=self.names)
+        return next(self.batches([bars], context), pd.DataFrame(index=bars.index, columns=self.names, dtype=np.float64))
 
-    def stream(self, history: pd.DataFrame | None = None, context: External | None = None) -> FeatureStream:
+    def batches(self, pieces: Iterable[pd.DataFrame], context: Published | None = None) -> Iterator[pd.DataFrame]:
+        """Features of a history that comes in pieces, each continuing the one before; equal to those of the whole.
+
+        Parameters
+        ----------
+        pieces
+            Frames of bars in time order.
+        context
+            As :meth:`batch`, for all of them.
+
+        Yields
+        ------
+        DataFrame
+            As :meth:`batch`, of each piece that holds a bar.
+
+        Raises
+        ------
+        BarError
+            If the bars are not what they claim to be, or a piece does not come after the one before.
+        """
+        execution = self.begin()
+        beside = self.published(context or {})
+        last: pd.Timestamp | None = None
+        for bars in pieces:
+            market = self.market(bars, beside)
+            if not len(market):
+                continue
+            if last is not None and not bars.index[0] > last:
+                raise BarError(
+                    f"the bar of {bars.index[0]} comes after that of {last}",
+                    rule="pieces come in time order and do not overlap",
+                    remedy="cut the history at increasing stamps",
+                )
+            last = bars.index[-1]
+            yield pd.DataFrame(self.compute(execution, market).T, index=bars.index, columns=self.names)
+
+    def stream(self, history: pd.DataFrame | None = None, context: Published | None = None) -> FeatureStream:
         """Features bar by bar, continuing a history.
 
         Parameters
         ----------
         history
-            Bars before the first update; the last ``warmup`` and a margin are kept.
+            Bars before the first update; the longer, the fewer blank values.
         context
-            As :meth:`batch`.
+            What was published by then, as :meth:`batch`.
 
         Raises
         ------
-        BarError, EngineError
+        BarError
             As :meth:`batch`.
         """
-        refuse_external(context)
-        return FeatureStream(self, history)
+        return FeatureStream(self, history, context)
 
-    def compute(self, market: Market) -> Array:
-        """Rows of features as an array, one column for each; see :meth:`batch`."""
-        rows = len(market)
-        table = np.full((rows, len(self.features)), np.nan)
-        for column, feature in enumerate(self.features):
-            if feature.warmup < rows:
-                values = feature.compute(market)[feature.warmup :]
-                if not np.isfinite(values).all():
-                    raise FloatingPointError(f"{feature.name} is not finite after its warm-up of {feature.warmup} bars")
-                table[feature.warmup :, column] = values
-        return table
+    def published(self, context: Published) -> dict[str, pd.DataFrame]:
+        """What was published beside the bars, on the moments of publication: bars of others are so at their close."""
+        by_name = dict(context)
+        for one in self.series:
+            if one.name in by_name and one.name not in {known.name for known in DECLARED}:
+                by_name[one.name] = cross_asset.published(by_name[one.name], self.bar, one.name)
+        return by_name
 
+    def market(self, bars: pd.DataFrame, published: Published) -> Market:
+        """Bars as arrays, with every column that a feature reads.
 
-def refuse_external(context: External | None) -> None:
-    """Say that nothing reads the external series, rather than leave them unread."""
-    if context:
-        raise EngineError(
-            f"nobody reads the context {', '.join(context)}",
-            rule="no feature of these groups is computed from other symbols or external series",
-            remedy="call without context",
-        )
+        Raises
+        ------
+        BarError
+            As :meth:`batch`.
+        """
+        market = market_of(bars, self.bar, self.columns)
+        if not self.series and not published:
+            return market
+        known_at = pd.DatetimeIndex(bars.index).as_unit("ns").asi8 + self.bar.as_unit("ns").value
+        return Market(market.opened, np.vstack([market.values, joined(self.series, known_at, published)]))
+
+    def begin(self) -> Execution:
+        """An execution that has seen no bar."""
+        beside = [name for one in self.series for name in one.features]
+        return Execution(self._program, self.bar, [*self.columns, *beside])
+
+    def compute(self, execution: Execution, market: Market) -> Array:
+        """Next rows of features, as an array with a row for each feature; blank before their warm-ups."""
+        done = execution.done
+        values = execution.advance(market.opened, market.values)
+        blank = []
+        if done < self.warmup:
+            blank = [(at, warmup - done) for at, warmup in enumerate(self._warmups) if warmup > done]
+        for at, rows in blank:
+            values[at, :rows] = 0.0
+        # Of finite values this sum is finite, and one pass over them is all that a single bar can afford.
+        if not isfinite(values.sum()):
+            feature = self.features[int((~np.isfinite(values)).any(axis=1).argmax())]
+            raise FloatingPointError(f"{feature.name} is not finite after its warm-up of {feature.warmup} bars")
+        for at, rows in blank:
+            values[at, :rows] = np.nan
+        return values

@@ -1,62 +1,45 @@
-"""What a feature declares about itself, and how long a moving average remembers its start."""
+"""What a feature says about itself."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from math import ceil, log
+from dataclasses import dataclass
 
-from pipelines.features.market import Array, Market
-
-TOLERANCE = 1e-9
-
-# Where a ratio of two smoothed quantities tends to 0/0 because nothing moves, it is drawn to its neutral value by
-# activity / (activity + FLOOR). A ten-millionth of a basis point is far below one tick of anything that trades.
-FLOOR = 1e-9
+from pipelines.features.expression import Expression
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One column: what it is called, when it may be trusted, and how it is computed.
+    """One column.
 
     Parameters
     ----------
+    group
+        What it is about; also the file that it stands in.
     name
         Column name.
-    group
-        technical, volume, calendar or multi_timeframe.
-    warmup
-        Number of leading rows, in bars of the base timeframe, that are blank. From there on the value does not depend
-        on where the history starts, to 1e-9 absolute.
-    formula
-        The definition, in symbols: o h l c v are the bar, r the log return of c.
+    expression
+        What it is. From it follow ``warmup``, ``formula`` and ``inputs``.
     source
         Where the definition comes from.
-    compute
-        Gives one value a row from rows up to and including it. Rows before ``warmup`` may hold anything.
     """
 
-    name: str
     group: str
-    warmup: int
-    formula: str
+    name: str
+    expression: Expression
     source: str
-    compute: Callable[[Market], Array] = field(repr=False, compare=False)
 
+    @property
+    def warmup(self) -> int:
+        """Leading rows, in bars of the base timeframe, that are blank.
 
-def ema_memory(span: int, scale: float = 10.0) -> int:
-    """Bars after which an exponential average has forgotten its seed.
+        From there on the value does not depend on where the history starts, to 1e-9 absolute.
+        """
+        return self.expression.warmup
 
-    The seed is the mean of the first ``span`` values, and the weight of the past shrinks by (span-1)/(span+1) a bar.
+    @property
+    def formula(self) -> str:
+        """The definition, in symbols."""
+        return self.expression.formula
 
-    Parameters
-    ----------
-    span
-        Span of the average; Wilder's smoothing over n bars has span 2n-1.
-    scale
-        Largest error that the seed can have, in units of the result.
-    """
-    return span - 1 + ceil(log(scale / TOLERANCE) / log((span + 1) / (span - 1)))
-
-
-def wilder_memory(bars: int) -> int:
-    """Bars after which a ratio of Wilder's averages, drawn to neutral below ``FLOOR``, has forgotten its seed."""
-    return ema_memory(2 * bars - 1, scale=1 / FLOOR)
+    @property
+    def inputs(self) -> list[str]:
+        """Columns that are read."""
+        return sorted(self.expression.columns)

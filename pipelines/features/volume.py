@@ -1,167 +1,69 @@
-"""Features of volume, and of price weighted by it. Where nothing traded, each has a neutral value."""
+"""How much is traded, and on which side of the market. Where nothing traded, each has a neutral value."""
 
-from collections.abc import Callable
 from functools import partial
 
-import numpy as np
-
+from pipelines.features.expression import Expression
 from pipelines.features.feature import Feature
-from pipelines.features.market import Array, Market
-from pipelines.features.windows import SPREAD, balance, correlation, deviation, mean, ratio, rolling, total
+from pipelines.features.operators import (
+    absolute,
+    balance,
+    change,
+    correlation,
+    deviation,
+    exp,
+    lag,
+    mean,
+    positive,
+    rank,
+    ratio,
+    score,
+    sign,
+    total,
+)
+from pipelines.features.series import RETURN, TYPICAL, VOLUME, WHERE_CLOSED
+
+_volume = partial(Feature, "volume")
 
 
-def relative_volume(market: Market, bars: int) -> Array:
-    """Volume against its mean."""
-    return balance(market.volume, mean(market.volume, bars))
-
-
-def volume_trend(market: Market, short: int, long: int) -> Array:
+def trend(short: int, long: int) -> Expression:
     """Short against long mean of volume."""
-    return balance(mean(market.volume, short), mean(market.volume, long))
+    return balance(mean(VOLUME, short), mean(VOLUME, long))
 
 
-def volume_score(market: Market, bars: int) -> Array:
-    """Standard score of the newest volume; 0 when volume does not vary."""
-
-    def score(window: Array) -> Array:
-        away = window - window[:, -1:]
-        spread = away.std(axis=1)
-        return np.where(spread > SPREAD * window.max(axis=1), -ratio(away.mean(axis=1), spread), 0.0)
-
-    return rolling(market.volume, bars, score)
+def share(x: Expression, rows: int) -> Expression:
+    """Volume weighted by ``x``, as a share of all volume in the window."""
+    return ratio(total(x * VOLUME, rows), total(VOLUME, rows))
 
 
-def volume_dispersion(market: Market, bars: int) -> Array:
-    """Coefficient of variation."""
-    return ratio(deviation(market.volume, bars), mean(market.volume, bars))
+def money_flow_index(rows: int) -> Expression:
+    """Share of the money that changed hands at rising typical prices, in [0, 1]; 0.5 where nothing moved."""
+    money, move = exp(TYPICAL) * VOLUME, sign(change(TYPICAL))
+    return 0.5 + balance(total(money * positive(move), rows), total(money * positive(-move), rows)) / 2
 
 
-def signed_volume(market: Market, bars: int) -> Array:
-    """Volume of rising closes minus that of falling ones, as a share of all."""
-    return ratio(total(np.sign(market.returns) * market.volume, bars), total(market.volume, bars))
-
-
-def money_flow(market: Market, bars: int) -> Array:
-    """Volume weighted by where in its range each bar closed."""
-    where = ratio(2 * market.close - market.high - market.low, market.high - market.low)
-    return ratio(total(where * market.volume, bars), total(market.volume, bars))
-
-
-def money_flow_index(market: Market, bars: int) -> Array:
-    """Share of the money that changed hands at rising typical prices, in [0, 1]."""
-    money = market.typical * market.volume
-    direction = np.sign(np.diff(market.typical, prepend=np.nan))
-    rising, falling = total(money * (direction > 0), bars), total(money * (direction < 0), bars)
-    return 0.5 + balance(rising, falling) / 2
-
-
-def vwap_distance(market: Market, bars: int) -> Array:
-    """Log distance of the close from the volume-weighted typical price; 0 where nothing traded."""
-    paid, traded = total(market.typical * market.volume, bars), total(market.volume, bars)
-    return np.asarray(np.log(ratio(market.close * traded, paid, neutral=1.0)))
-
-
-def volume_return_correlation(market: Market, bars: int) -> Array:
-    """Correlation of volume with the size of the move."""
-    return correlation(np.abs(market.returns), market.volume, bars)
-
-
-def illiquidity_trend(market: Market, short: int, long: int) -> Array:
-    """Short against long mean of the move that a unit of money makes."""
-    impact = ratio(np.abs(market.returns), market.close * market.volume)
-    return balance(mean(impact, short), mean(impact, long))
-
-
-def missing_bars(market: Market, bars: int) -> Array:
-    """Places of the time grid without a bar among the last ones."""
-    slots = (market.opened - market.opened[:1]) // market.bar
-    first = np.searchsorted(slots, slots - bars, side="right")
-    return np.asarray(bars - (np.arange(len(slots)) - first + 1.0))
-
-
-def _volume(name: str, warmup: int, formula: str, source: str, compute: Callable[[Market], Array]) -> Feature:
-    return Feature(name, "volume", warmup, formula, source, compute)
+def chaikin_oscillator(short: int, long: int) -> Expression:
+    """Volume weighted by where bars closed: short against long."""
+    return share(WHERE_CLOSED, short) - share(WHERE_CLOSED, long)
 
 
 FEATURES = (
-    _volume(
-        "relative_volume_24",
-        23,
-        "(v - m) / (v + m), m = mean(v, 24)",
-        "volume against its mean",
-        partial(relative_volume, bars=24),
+    _volume("relative_volume_24", balance(VOLUME, mean(VOLUME, 24)), "volume against its mean, bounded"),
+    _volume("volume_trend_6_24", trend(6, 24), "volume oscillator, bounded"),
+    _volume("volume_trend_24_168", trend(24, 168), "volume oscillator, bounded"),
+    _volume("volume_score_168", score(VOLUME, 168), "standard score"),
+    _volume("volume_rank_168", rank(VOLUME, 168), "rank in the window"),
+    _volume("volume_change_1", balance(VOLUME, lag(VOLUME)), "against the bar before, bounded"),
+    _volume("volume_change_24", balance(VOLUME, lag(VOLUME, 24)), "against 24 bars before, bounded"),
+    _volume("volume_dispersion_24", ratio(deviation(VOLUME, 24), mean(VOLUME, 24)), "coefficient of variation"),
+    *(
+        _volume(f"signed_volume_{n}", share(sign(RETURN), n), "Granville 1963 (on-balance volume), over a window")
+        for n in (6, 24, 72)
     ),
-    _volume(
-        "volume_trend_6_24",
-        23,
-        "(m6 - m24) / (m6 + m24), m = mean(v, .)",
-        "volume oscillator, bounded",
-        partial(volume_trend, short=6, long=24),
-    ),
-    _volume(
-        "volume_trend_24_168",
-        167,
-        "(m24 - m168) / (m24 + m168), m = mean(v, .)",
-        "volume oscillator, bounded",
-        partial(volume_trend, short=24, long=168),
-    ),
-    _volume(
-        "volume_score_168", 167, "(v - mean(v, 168)) / std(v, 168)", "standard score", partial(volume_score, bars=168)
-    ),
-    _volume(
-        "volume_dispersion_24",
-        23,
-        "std(v, 24) / mean(v, 24)",
-        "coefficient of variation",
-        partial(volume_dispersion, bars=24),
-    ),
-    _volume(
-        "signed_volume_24",
-        24,
-        "sum(sign(r) v, 24) / sum(v, 24)",
-        "Granville 1963 (on-balance volume), over a window",
-        partial(signed_volume, bars=24),
-    ),
-    _volume(
-        "money_flow_20",
-        19,
-        "sum(v (2c - h - l) / (h - l), 20) / sum(v, 20)",
-        "Chaikin (money flow)",
-        partial(money_flow, bars=20),
-    ),
-    _volume(
-        "money_flow_index_14",
-        14,
-        "sum(p v; p rose, 14) / sum(p v; p moved, 14), p = (h + l + c) / 3",
-        "Quong and Soudack 1989",
-        partial(money_flow_index, bars=14),
-    ),
-    _volume(
-        "vwap_distance_24",
-        23,
-        "log(c sum(v, 24) / sum(p v, 24)), p = (h + l + c) / 3",
-        "volume-weighted average price",
-        partial(vwap_distance, bars=24),
-    ),
-    _volume(
-        "volume_return_correlation_48",
-        48,
-        "corr(|r|, v; 48)",
-        "Karpoff 1987",
-        partial(volume_return_correlation, bars=48),
-    ),
-    _volume(
-        "illiquidity_trend_24_168",
-        168,
-        "(m24 - m168) / (m24 + m168), m = mean(|r| / (c v), .)",
-        "Amihud 2002",
-        partial(illiquidity_trend, short=24, long=168),
-    ),
-    _volume(
-        "missing_bars_24",
-        23,
-        "24 - bars present in the last 24 places of the time grid",
-        "gaps of the feed",
-        partial(missing_bars, bars=24),
-    ),
+    _volume("money_flow_20", share(WHERE_CLOSED, 20), "Chaikin (money flow)"),
+    _volume("chaikin_oscillator_3_10", chaikin_oscillator(3, 10), "Chaikin, over windows"),
+    _volume("money_flow_index_14", money_flow_index(14), "Quong and Soudack 1989, over 100"),
+    _volume("force_13", share(RETURN, 13), "Elder 1993, a unit of volume"),
+    _volume("volume_return_correlation_48", correlation(absolute(RETURN), VOLUME, 48), "Karpoff 1987"),
+    _volume("volume_signed_correlation_48", correlation(RETURN, VOLUME, 48), "Karpoff 1987"),
+    _volume("volume_autocorrelation_72", correlation(VOLUME, lag(VOLUME), 72), "persistence of volume"),
 )

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from trading.errors import BarError
+from pipelines.labels.grid import grid_slots
 from trading.instrument import Instrument
 
 
@@ -42,7 +42,7 @@ def direction_labels(bars: pd.DataFrame, instrument: Instrument, horizon: str) -
     """
     ahead = 1 + instrument.bars_in(horizon)
     index = pd.DatetimeIndex(bars.index)
-    slots = _grid_slots(index, instrument)
+    slots = grid_slots(index, instrument)
     rows = np.arange(len(bars))
 
     # The last row inside the span, and how many places of the grid lie between: equal counts mean that none is missing.
@@ -57,16 +57,3 @@ def direction_labels(bars: pd.DataFrame, instrument: Instrument, horizon: str) -
     label = np.where(np.isnan(ret), np.nan, (ret > 0).astype(float))
     t_end = pd.Series(index + ahead * instrument.bar, index=index).where(~np.isnan(ret))
     return pd.DataFrame({"label": label, "ret": ret, "t_end": t_end, "gap": gap}, index=index)
-
-
-def _grid_slots(index: pd.DatetimeIndex, instrument: Instrument) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """Place of each stamp on the grid that starts at the first."""
-    since = index - index[:1].repeat(len(index))
-    slots = np.asarray(since // instrument.bar, dtype=np.int64)
-    if (np.diff(slots) < 1).any() or (since % instrument.bar != pd.Timedelta(0)).any():
-        raise BarError(
-            f"stamps are not on one grid of {instrument.timeframe}",
-            rule="strictly increasing stamps, whole bars apart",
-            remedy="resample the bars to the timeframe, or name the timeframe they have",
-        )
-    return slots

@@ -1,7 +1,7 @@
 """Validated bars to labels, one file per horizon."""
 
 from pipelines.context import Context
-from pipelines.labels.direction import direction_labels
+from pipelines.labels.labelling import make_labels
 from pipelines.schemas import bar_schema, checked, label_schema
 from trading.errors import TooFewBarsError
 
@@ -14,21 +14,23 @@ def run(context: Context) -> None:
     Raises
     ------
     TooFewBarsError
-        If no bar has the longest horizon after it.
+        If no bar has the longest horizon after it, or the volatility that barriers need before it.
     """
-    instrument = context.run.instrument
-    horizons = context.params.labels.horizons
+    params, instrument = context.params, context.run.instrument
+    horizons = params.labels.horizons
     bars = checked(context.files.read_frame(BARS), bar_schema(), BARS)
-    needed = max(instrument.bars_in(horizon) for horizon in horizons) + 2
+    before = params.labels.triple_barrier.volatility_bars if params.labels.method == "triple_barrier" else 0
+    needed = before + max(instrument.bars_in(horizon) for horizon in horizons) + 2
     if len(bars) < needed:
+        history = f"{before} for the volatility, " if before else ""
         raise TooFewBarsError(
             f"{len(bars)} bars are too few for labels over {', '.join(horizons)}",
             where=BARS,
-            rule=f"at least {needed} bars: one to decide on, one to fill at, and the longest horizon",
+            rule=f"at least {needed} bars: {history}one to decide on, one to fill at, and the longest horizon",
             remedy="give a longer history, or remove the longest horizon from params.yaml",
         )
     for done, horizon in enumerate(horizons, start=1):
         name = f"data/labels/{horizon}.parquet"
-        labels = direction_labels(bars, instrument, horizon)
+        labels = make_labels(bars, instrument, horizon, params.labels, params.costs.costs())
         context.files.write_frame(name, checked(labels, label_schema(), name))
         context.progress(done, len(horizons), f"labels over {horizon}")

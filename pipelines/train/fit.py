@@ -9,6 +9,7 @@ import pandas as pd
 
 from models.factory import create_model
 from models.onnx_export import parity
+from models.selected import Selected, Selector
 from pipelines.dataset import Dataset
 from pipelines.params import Family
 
@@ -23,11 +24,13 @@ class MemberTask:
     settings: Mapping[str, Any]
     seed: int
     parity_rows: int
+    selector: Selector | None = None
+    oldest_weight: float = 1.0
 
 
 @dataclass(frozen=True)
 class FittedMember:
-    """A fitted family as an ONNX graph, and how far the graph is from the model."""
+    """A fitted family as an ONNX graph, how far the graph is from the model, and the features it looks at."""
 
     horizon: str
     family: Family
@@ -35,17 +38,26 @@ class FittedMember:
     window: int
     max_difference: float
     rows: int
+    columns: list[str]
 
 
 def fit_member(task: MemberTask) -> FittedMember:
     """Fit on all labelled rows, export, compare on :func:`extreme_rows`."""
     labelled = np.flatnonzero(task.data.y.notna().to_numpy())
     X, y, t_end = task.data.training_rows(labelled)
-    model = create_model(task.family, task.settings, seed=task.seed).fit(X, y, t_end=t_end)
+    weight = task.data.training_weights(labelled, task.oldest_weight)
+    model = create_model(task.family, task.settings, seed=task.seed, selector=task.selector)
+    model.fit(X, y, t_end=t_end, sample_weight=weight)
     graph = model.to_onnx()
     probe = extreme_rows(X, task.parity_rows, task.seed)
     return FittedMember(
-        task.horizon, task.family, graph.SerializeToString(), model.window, parity(model, graph, probe), len(probe)
+        task.horizon,
+        task.family,
+        graph.SerializeToString(),
+        model.window,
+        parity(model, graph, probe),
+        len(probe),
+        model.columns_ if isinstance(model, Selected) else list(X.columns),
     )
 
 

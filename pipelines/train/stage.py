@@ -3,17 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from models.bundle import Member, write_bundle
-from models.return_scale import ReturnScale
-from pipelines.backtest.walk_forward import VOLATILITY
+from pipelines.backtest.walk_forward import fit_scale
 from pipelines.context import Context
 from pipelines.dataset import Dataset
 from pipelines.features.engine import FeatureEngine
 from pipelines.inputs import read_bars, read_datasets
 from pipelines.provenance import provenance
 from pipelines.recipe import family_settings, recipe_hash, training_params
+from pipelines.selection.selectors import create_selector
 from pipelines.train.fit import FittedMember, MemberTask, fit_member
 
 PARITY_ROWS = 10_000
@@ -27,8 +28,18 @@ def run(context: Context) -> None:
     settings = {horizon: family_settings(params, tuned[horizon]) for horizon in data}
     # Sequence models first: they take longest.
     families = sorted(params.models.voting, key=lambda family: family != "lstm")
+    selector = create_selector(params, context.run.instrument)
     tasks = [
-        MemberTask(horizon, family, data[horizon], settings[horizon][family], params.seed, PARITY_ROWS)
+        MemberTask(
+            horizon,
+            family,
+            data[horizon],
+            settings[horizon][family],
+            params.seed,
+            PARITY_ROWS,
+            selector,
+            params.labels.oldest_weight,
+        )
         for family in families
         for horizon in data
     ]
@@ -61,7 +72,7 @@ def _write(
     bars = read_bars(files)
     ahead = instrument.bars_in(horizon)
     engine = FeatureEngine(params.features.groups, instrument.timeframe)
-    scale = ReturnScale.fit(data.ret, data.X[VOLATILITY], ahead, params.backtest.interval)
+    scale = fit_scale(data, np.arange(len(data.X)), ahead, params.backtest.interval)
     order = {family: position for position, family in enumerate(params.models.voting)}
     members = [
         Member(m.family, m.graph, m.window, params.models.voting[m.family])
@@ -83,6 +94,10 @@ def _write(
                 "names": list(engine.names),
                 "hash": engine.spec_hash,
                 "warmup": engine.warmup,
+            },
+            "selection": {
+                "method": params.selection.method,
+                "columns": {member.family: member.columns for member in fitted},
             },
             "return_scale": {"mean_abs": scale.mean_abs, "low": scale.low, "high": scale.high},
             "costs": params.costs.model_dump(),

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from models.factory import create_model
-from models.return_scale import ReturnScale
 from pipelines.artifacts import content_hash
 from pipelines.backtest.skill import hits
 from pipelines.backtest.strategy import Strategy, per_bar
-from pipelines.backtest.walk_forward import VOLATILITY
+from pipelines.backtest.walk_forward import VOLATILITY, fit_scale
 from pipelines.dataset import Dataset
 from pipelines.metrics import accuracy_interval, log_loss
 from pipelines.params import Params, Range, Tunable
+from pipelines.selection.selectors import create_selector
 from pipelines.splits import PurgedWalkForward
 from trading.errors import ModelError, TooFewBarsError
 from trading.instrument import Instrument
@@ -53,8 +53,14 @@ class StudyTask:
     def content(self) -> str:
         """Hash of what is tried on what, whatever the code that does it."""
         rows = pd.util.hash_pandas_object(self.data.X.assign(y=self.data.y, ret=self.data.ret)).to_numpy()
+        labels = self.params.labels
+        # Rows and returns identify plain labels; what others end and weigh like is in how they are made.
+        making = {} if labels.plain else {"labels": labels.model_dump(exclude={"horizons"})}
+        if (selection := self.params.selection).method != "none":
+            making["selection"] = selection.model_dump() | {"trees": self.params.models.xgboost.model_dump()}
         return content_hash(
-            {
+            making
+            | {
                 "family": self.family,
                 "horizon": self.horizon,
                 "instrument": asdict(self.instrument),
@@ -196,14 +202,12 @@ def _objective(trial: "optuna.Trial", task: StudyTask, folds: list[tuple[np.ndar
 
 def _predict(task: StudyTask, settings: Mapping[str, Any], train: np.ndarray, test: np.ndarray) -> pd.DataFrame:
     X, y, t_end = task.data.training_rows(train)
-    model = create_model(task.family, settings, seed=task.params.seed).fit(X, y, t_end=t_end)
+    weight = task.data.training_weights(train, task.params.labels.oldest_weight)
+    selector = create_selector(task.params, task.instrument)
+    model = create_model(task.family, settings, seed=task.params.seed, selector=selector)
+    model.fit(X, y, t_end=t_end, sample_weight=weight)
     bars_ahead = task.instrument.bars_in(task.horizon)
-    scale = ReturnScale.fit(
-        task.data.ret.iloc[train],
-        X[VOLATILITY].iloc[train],
-        bars_ahead,
-        task.params.backtest.interval,
-    )
+    scale = fit_scale(task.data, train, bars_ahead, task.params.backtest.interval)
     rows = task.data.X.iloc[max(int(test[0]) - model.window + 1, 0) : int(test[-1]) + 1]
     probability = model.predict_proba(rows)[1].reindex(task.data.X.index[test])
     certain = pd.Series(1.0, index=probability.index)

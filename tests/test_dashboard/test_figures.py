@@ -21,7 +21,16 @@ def _drawings() -> dict[str, str]:
         {name: np.linspace(1, 1 + i / 10, 50) for i, name in enumerate(["p05", "p25", "p50", "p75", "p95"])}
     )
     bins = [{"predicted": 0.4 + i / 20, "observed": 0.42 + i / 20, "count": 100 * i} for i in range(5)]
-    features = [{"feature": f"feature_{i}", "mean": 0.01 / (i + 1), "std": 0.001} for i in range(20)]
+    features = [
+        {
+            "feature": f"feature_{i}",
+            "features": [f"feature_{i}", *["twin"] * (i % 2)],
+            "mean": 0.01 / (i + 1),
+            "low": 0.008 / (i + 1),
+            "high": 0.015 / (i + 1),
+        }
+        for i in range(20)
+    ]
     return {
         "performance": figures.performance("a", _curves()),
         "fan": figures.fan("b", fan, 24.0),
@@ -78,8 +87,8 @@ def test_thinning_keeps_ends_and_the_worst_loss() -> None:
 
 def test_only_the_most_important_features_are_shown_the_first_on_top(drawings: dict[str, str]) -> None:
     wide = drawings["importance"].split('<div class="narrow">')[0]
-    named = re.findall(r">(feature_\d+)<", wide)
-    assert named == [f"feature_{i}" for i in range(11, -1, -1)]
+    named = re.findall(r">(feature_\d+(?: \+\d+)?)<", wide)
+    assert named == [f"feature_{i}{' +1' * (i % 2)}" for i in range(11, -1, -1)]
 
 
 def test_empty_bins_are_left_out() -> None:

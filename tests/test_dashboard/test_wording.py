@@ -74,6 +74,16 @@ def test_moments_and_positions() -> None:
     ]
 
 
+def test_which_way_a_feature_pushes() -> None:
+    assert [wording.push(x) for x in (0.9, -0.9, 0.1, None, math.nan)] == [
+        "↑ rise",
+        "↓ fall",
+        "mixed",
+        MISSING,
+        MISSING,
+    ]
+
+
 def test_sentences() -> None:
     assert wording.sentence("refused: no skill over 'reversal'") == "Refused: no skill over “bet against the last bar”."
     assert wording.sentence("Done!") == "Done!"

@@ -30,7 +30,7 @@ def home(tmp_path: Path, raw_params: Mapping[str, Any]) -> Path:
         (home / name).symlink_to(ROOT / name)
     (home / ".dvc" / "config").write_text((ROOT / ".dvc" / "config").read_text())
     fewer = {
-        "features": {"groups": ["technical"]},
+        "features": {"groups": ["volatility"]},
         "labels": {"horizons": ["1h"]},
         "audit": {"cuts": 1},
         "backtest": {"refits": 1, "random_paths": 5},

@@ -29,7 +29,7 @@ def members(fitted: dict[str, Any], graphs: dict[str, Any]) -> list[Member]:
 @pytest.fixture
 def spec() -> dict[str, Any]:
     content: dict[str, Any] = dict.fromkeys(REQUIRED, "x")
-    content["features"] = {"groups": ["technical"], "names": NAMES, "hash": "h", "warmup": 100}
+    content["features"] = {"groups": ["volatility"], "names": NAMES, "hash": "h", "warmup": 100}
     content["seed"] = np.int64(7)
     content["data"] = {"first": pd.Timestamp("2020-01-01", tz="UTC"), "rows": 3, "file": Path("a/b")}
     return content

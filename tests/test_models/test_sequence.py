@@ -1,6 +1,7 @@
 """Windowing, the training loop and the LSTM, against arithmetic in numpy."""
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,8 @@ def test_predictions_are_those_of_the_equations(fitted: dict[str, Any], data: Da
     *_, k1, r1, b1, k2, r2, b2, dense, dense_bias, out, out_bias = (
         weights.astype(float) for weights in model.network_.get_weights() if weights.ndim
     )
-    scaled = np.clip((X - X[3:].mean(axis=0)) / X[3:].std(axis=0), -models.sequence.CLIP, models.sequence.CLIP)
+    low, centre, high = np.quantile(X[3:], [0.25, 0.5, 0.75], axis=0)
+    scaled = np.clip((X - centre) / (high - low) * 1.3489795, -5, 5)
     predicted = model.predict_proba(data[0])[1].to_numpy()
     assert np.isnan(predicted[:3]).all()
     for end in (3, 57, 399):
@@ -108,10 +110,20 @@ def test_scale_is_that_of_the_labelled_rows(seen: Any, settings: dict[str, Any],
     wild.iloc[200:] *= 1e5
     half = y.where(np.arange(400) < 200)
     model = fit(settings, (wild, half, t_end))
-    scaler = next(layer for layer in model.network_.layers if "normalization" in layer.name)
     labelled = X.iloc[3:200].astype(np.float32).astype(float)
-    np.testing.assert_allclose(np.ravel(scaler.mean), labelled.mean(), rtol=1e-5)
-    np.testing.assert_allclose(np.ravel(scaler.variance), labelled.var(ddof=0), rtol=1e-5)
+    np.testing.assert_allclose(model.scaler_.centre, labelled.median(), rtol=1e-5)
+    np.testing.assert_allclose(seen["values"][:200], model.scaler_.apply(X.to_numpy(np.float32)[:200]))
+
+
+def test_a_context_row_that_is_not_finite_spoils_no_scale(seen: Any, settings: dict[str, Any], data: Data) -> None:
+    X, y, t_end = data
+    holed, unlabelled = X.copy(), y.copy()
+    holed.iloc[:20], holed.iloc[100] = np.nan, np.inf
+    unlabelled.iloc[:30] = np.nan
+    model = fit(settings, (holed, unlabelled, t_end))
+    assert np.isfinite(model.scaler_.centre).all()
+    assert np.isfinite(seen["values"][20:100]).all()
+    assert seen["rows"].min() == 30
 
 
 def test_one_bad_print_moves_a_prediction_no_further_than_an_extreme_one(fitted: dict[str, Any], data: Data) -> None:
@@ -173,6 +185,33 @@ def test_a_loss_that_is_no_longer_finite_stops_the_fit() -> None:
     network.layers[-1].bias.assign([np.inf])
     with pytest.raises(ModelError, match="diverged in epoch 1"):
         run(network, np.array([1, 2]), np.array([0.0, 1.0]), np.ones(2))
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the kernel's high-water mark is Linux'")
+def test_training_never_holds_the_windows_of_all_rows() -> None:
+    rows, features, window = 30_000, 100, 48
+    table = rows * window * features * 4  # bytes: 576 MB
+    values = np.zeros((rows, features), dtype=np.float32)
+    import keras
+
+    inputs = keras.Input((window, features))
+    network = keras.Model(inputs, keras.layers.Dense(1)(inputs[:, -1]))
+    ends = np.arange(window - 1, rows)
+    labels = (ends % 2).astype(float)
+    before = _high_water(reset=True)
+    models.sequence.train(
+        network, values, ends, labels, np.ones(len(ends)), window=window, epochs=1, batch_size=256,
+        learning_rate=1e-3, generator=np.random.default_rng(0),
+    )  # fmt: skip
+    assert _high_water() - before < table / 5
+
+
+def _high_water(*, reset: bool = False) -> int:
+    """Largest resident size of this process so far, in bytes; ``reset`` begins anew from the present one."""
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
 
 
 def test_several_threads_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

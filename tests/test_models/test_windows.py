@@ -1,3 +1,6 @@
+import tracemalloc
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.feature_names import require_names
+from models.onnx_session import OnnxSession
 from models.windows import as_float32, complete_windows, gather
 from trading.errors import ModelError
 
@@ -20,6 +24,41 @@ def test_a_window_ends_at_its_row_and_keeps_time_order() -> None:
     values = np.arange(12, dtype=np.float32).reshape(6, 2)
     windows = gather(values, np.array([2, 5]), 3)
     assert windows[:, :, 0].tolist() == [[0, 2, 4], [6, 8, 10]]
+
+
+def test_serving_never_holds_the_windows_of_all_rows() -> None:
+    rows, features, window = 200_000, 100, 48
+    table = rows * window * features * 4  # bytes: 3.8 GB
+    session = OnnxSession(last_row_graph(features, window).SerializeToString())
+    values = np.random.default_rng(0).random((rows, features), dtype=np.float32)
+    tracemalloc.start()
+    try:
+        found = session.predict(values)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(found[window - 1 :], values[window - 1 :, 0])
+    assert np.isnan(found[: window - 1]).all()
+    assert peak < table / 50
+
+
+def last_row_graph(features: int, window: int) -> Any:
+    """A graph that answers the first feature of its window's last row."""
+    from onnx import TensorProto, helper
+
+    ends = {"from": [window - 1, 0], "to": [window, 1], "axes": [1, 2], "shape": [-1, 1]}
+    nodes = [
+        helper.make_node("Slice", ["input", "from", "to", "axes"], ["newest"]),
+        helper.make_node("Reshape", ["newest", "shape"], ["prob_up"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "newest",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["rows", window, features])],
+        [helper.make_tensor_value_info("prob_up", TensorProto.FLOAT, ["rows", 1])],
+        initializer=[helper.make_tensor(name, TensorProto.INT64, [2], value) for name, value in ends.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 def test_what_float32_cannot_hold_is_unusable() -> None:

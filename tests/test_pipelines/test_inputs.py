@@ -16,7 +16,7 @@ from trading.instrument import Instrument
 
 @pytest.fixture
 def files(tmp_path: Path, bars: pd.DataFrame, instrument: Instrument) -> Artifacts:
-    files, engine = Artifacts(tmp_path), FeatureEngine(["technical"], "1h")
+    files, engine = Artifacts(tmp_path), FeatureEngine(["momentum", "volatility"], "1h")
     files.write_frame("data/validated/bars.parquet", bars)
     files.write_frame("data/features/features.parquet", engine.batch(bars))
     files.write_json("data/features/spec.json", engine.spec())

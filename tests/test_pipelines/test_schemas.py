@@ -103,6 +103,29 @@ def test_labels(bars: pd.DataFrame, row: int, column: str, value: object, rule: 
     assert rule in refusal(put(labels(bars), row, column, value), label_schema())
 
 
+@pytest.mark.parametrize(
+    ("row", "column", "value", "rule"),
+    [
+        (0, "weight", np.nan, "if and only if"),
+        (3, "weight", 1.0, "if and only if"),
+        (0, "weight", -1.0, "not below 0"),
+        (0, "uniqueness", 0.0, "uniqueness"),
+        (0, "touch", 2.0, "isin"),
+        (0, "horizon_ret", -1.0, "above -1"),
+    ],
+)
+def test_labels_by_barriers_and_with_weights(
+    bars: pd.DataFrame, row: int, column: str, value: object, rule: str
+) -> None:
+    more = {"touch": [1.0, 0.0, np.nan, np.nan], "both": False, "horizon_ret": 0.01}
+    weights = {"uniqueness": [0.5, 1.0, np.nan, np.nan], "weight": [0.5, 1.0, np.nan, np.nan]}
+    whole = labels(bars)
+    whole = whole.assign(**more, horizon_end=whole["t_end"], **weights)
+    checked(whole, label_schema(), "x")
+    checked(whole.drop(columns=list(weights)), label_schema(), "x")
+    assert rule in refusal(put(whole, row, column, value), label_schema())
+
+
 def test_labels_end_after_they_start(bars: pd.DataFrame) -> None:
     said = refusal(put(labels(bars), 1, "t_end", bars.index[1]), label_schema())
     assert f"t_end is later than the row's stamp (1 row(s), first at {bars.index[1]})" in said

@@ -117,7 +117,7 @@ def test_changed_feature_code_is_noticed_though_its_spec_is_the_same(predictors,
     from pipelines.features.engine import FeatureEngine
 
     compute = FeatureEngine.compute
-    monkeypatch.setattr(FeatureEngine, "compute", lambda self, market: compute(self, market) * 1.0001)
+    monkeypatch.setattr(FeatureEngine, "compute", lambda self, *given: compute(self, *given) * 1.0001)
     with pytest.raises(ServingError, match="feature code changed"):
         Predictor(predictors[0].bundle, "1", "candidate")
 

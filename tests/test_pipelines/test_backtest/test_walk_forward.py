@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipelines.backtest.features_worth import judged_tasks, run_judged, worth
 from pipelines.backtest.judge import judge
 from pipelines.backtest.strategy import Strategy
 from pipelines.backtest.walk_forward import FoldTask, fold_tasks, run_fold
@@ -62,11 +63,16 @@ def test_a_planted_edge_is_found_and_its_feature_is_named(
     trees: Params, market: tuple[pd.DataFrame, Dataset], instrument: Instrument
 ) -> None:
     bars, data = market
-    folds = [run_fold(task) for task in tasks(trees, data, instrument)]
-    found = judge(Strategy(trees, instrument, "1h"), bars, folds, "recipe", 0.95).metrics
+    judged = [run_judged(job) for job in judged_tasks(tasks(trees, data, instrument), trees)]
+    found = judge(Strategy(trees, instrument, "1h"), bars, [fold.result for fold in judged], "recipe", 0.95).metrics
     assert found["skill"]["vote"]["accuracy"] == pytest.approx(2 / 3, abs=0.05)
     assert found["skill_low"] > 0
-    assert found["importance"][0]["feature"] == "a"
+    features, by_fold = worth(judged, trees, horizon_bars=1, bar=instrument.bar)
+    first, second, *_ = features["importance"]
+    assert first["feature"] == "a"
+    assert first["low"] > second["high"]
+    assert features["stability"]["folds"] == trees.backtest.refits == by_fold["fold"].nunique()
+    assert features["selection"]["method"] == "none"
     assert found["comparison"]["random"]["beaten"] > 0.95
     assert [trial["params"]["member"] for trial in found["recipes"]] == ["vote", "random_forest", "xgboost"]
 

@@ -5,36 +5,47 @@ import pandas as pd
 import pytest
 
 from pipelines.artifacts import content_hash
-from pipelines.features import FeatureEngine
-from pipelines.features import engine as engine_module
-from pipelines.features.engine import GROUPS
+from pipelines.features import FeatureEngine, calendar
+from pipelines.features.catalogue import GROUPS
 from pipelines.features.feature import Feature
+from pipelines.features.operators import column, log_of, mean
+from tests.test_pipelines.test_features.conftest import SINGLE_ASSET
+from tests.test_pipelines.test_features.markets import make_bars
 from trading.errors import BarError, EngineError, InstrumentError, ParamsError
 
 
-def test_four_groups_of_at_least_fifty_columns(engine):
-    assert len(engine.names) >= 50
+def test_more_than_a_hundred_features_in_named_groups(engine):
+    assert len(engine.names) > 150
     assert len(set(engine.names)) == len(engine.names)
-    assert engine.groups == GROUPS
-    assert "volatility_24" in FeatureEngine(["technical"], "1h").names
-    assert engine.warmup == max(f.warmup for f in engine.features) <= 700
+    assert engine.groups == SINGLE_ASSET
+    assert {feature.group for feature in engine.features} == set(engine.groups)
+    assert engine.warmup == max(feature.warmup for feature in engine.features) <= 900
 
 
 def test_spec_says_everything_and_its_hash_is_the_identity(engine):
     spec = engine.spec()
-    assert [f["name"] for f in spec["features"]] == engine.names
-    assert all(f["formula"] and f["source"] and f["group"] in GROUPS for f in spec["features"])
-    assert engine.spec_hash == content_hash(spec) == FeatureEngine(GROUPS, "1h").spec_hash
-    assert FeatureEngine(GROUPS[::-1], "1h").spec_hash == engine.spec_hash  # the order asked for does not matter
-    assert FeatureEngine([*GROUPS, "volume"], "1h").names == engine.names
-    others = {FeatureEngine([g for g in GROUPS if g != group], "1h").spec_hash for group in GROUPS}
-    others.add(FeatureEngine(GROUPS, "30m").spec_hash)
-    assert len(others | {engine.spec_hash}) == 6
+    assert [feature["name"] for feature in spec["features"]] == engine.names
+    assert all(feature["formula"] and feature["source"] and feature["inputs"] for feature in spec["features"])
+    assert engine.spec_hash == content_hash(spec) == FeatureEngine(SINGLE_ASSET, "1h").spec_hash
+    assert FeatureEngine(SINGLE_ASSET[::-1], "1h").spec_hash == engine.spec_hash  # in whatever order they are asked for
+    assert FeatureEngine([*SINGLE_ASSET, "volume"], "1h").names == engine.names
+    others = {FeatureEngine([g for g in SINGLE_ASSET if g != group], "1h").spec_hash for group in SINGLE_ASSET}
+    others.add(FeatureEngine(SINGLE_ASSET, "30m").spec_hash)
+    assert len(others | {engine.spec_hash}) == len(SINGLE_ASSET) + 2
+
+
+def test_a_changed_window_changes_the_hash(monkeypatch):
+    def engine(rows):
+        feature = Feature("calendar", "same_name", mean(column("close"), rows), "nowhere")
+        monkeypatch.setattr(calendar, "FEATURES", (feature,))
+        return FeatureEngine(["calendar"], "1h")
+
+    assert engine(5).spec_hash == engine(5).spec_hash != engine(6).spec_hash
 
 
 def test_groups_do_not_influence_each_other(engine, bars):
     whole = engine.batch(bars)
-    for group in GROUPS:
+    for group in engine.groups:
         alone = FeatureEngine([group], "1h").batch(bars)
         pd.testing.assert_frame_equal(alone, whole[list(alone)], check_exact=True)
 
@@ -49,11 +60,6 @@ def test_any_length_of_history(engine, bars):
             assert frame[feature.name].notna().sum() == max(0, rows - feature.warmup)
 
 
-def test_integers_are_numbers_too(engine, bars):
-    whole = bars.round()
-    pd.testing.assert_frame_equal(engine.batch(whole), engine.batch(whole.astype(int)), check_exact=True)
-
-
 def test_reads_its_bars_and_leaves_them(engine, bars):
     before = bars.copy()
     extra = bars.assign(funding_rate=np.nan)[["funding_rate", *bars.columns[::-1]]]
@@ -61,36 +67,41 @@ def test_reads_its_bars_and_leaves_them(engine, bars):
     pd.testing.assert_frame_equal(bars, before)
 
 
-def test_stamps_in_any_unit_and_zone(engine, bars):
-    expected = engine.batch(bars).to_numpy()
-    for index in (bars.index.as_unit("ns"), bars.index.as_unit("s"), bars.index.tz_convert("Asia/Kolkata")):
-        np.testing.assert_array_equal(engine.batch(bars.set_axis(index)).to_numpy(), expected)
+def test_what_takers_did_is_read_only_where_it_is_asked_for(bars):
+    plain = bars[["open", "high", "low", "close", "volume"]]
+    assert FeatureEngine(["trend"], "1h").columns == list(plain)
+    FeatureEngine(["trend", "volume"], "1h").batch(plain.iloc[:50])
+    with pytest.raises(BarError, match="without taker_buy_volume, trades"):
+        FeatureEngine(["order_flow"], "1h").batch(plain)
 
 
-@pytest.mark.parametrize(
-    ("harm", "says"),
-    [
-        (lambda b: b.drop(columns=["open", "volume"]), "without open, volume"),
-        (lambda b: b.reset_index(drop=True), "without stamps"),
-        (lambda b: b.tz_localize(None), "without stamps"),
-        (lambda b: b.assign(close="dear"), "text"),
-        (lambda b: b.assign(close=b["close"].where(b.index != b.index[7])), "no feature can be computed"),
-        (lambda b: b.assign(low=0.0), "no feature can be computed"),
-        (lambda b: b.assign(high=np.inf), "no feature can be computed"),
-        (lambda b: b.assign(volume=-1.0), "no feature can be computed"),
-        (lambda b: b.iloc[::-1], "off their grid"),
-        (lambda b: b.iloc[[0, 1, 1, 2]], "off their grid"),
-        (lambda b: b.set_axis(b.index[:1].append(b.index[1:] + pd.Timedelta("5min"))), "off their grid"),
-    ],
-)
-def test_refuses_what_is_not_bars(engine, bars, harm, says):
-    with pytest.raises(BarError, match=says):
-        engine.batch(harm(bars))
+def test_pieces_come_in_order(engine, bars):
+    pieces = [bars.iloc[:100], bars.iloc[:0], bars.iloc[100:101], bars.iloc[101:]]
+    frames = list(engine.batches(iter(pieces)))
+    assert [len(frame) for frame in frames] == [100, 1, len(bars) - 101]
+    pd.testing.assert_frame_equal(pd.concat(frames), engine.batch(bars), check_exact=True, check_freq=False)
+    for wrong in (bars.iloc[99:200], bars.iloc[:50]):
+        with pytest.raises(BarError, match="comes after that of"):
+            list(engine.batches([bars.iloc[:100], wrong]))
+
+
+def test_a_history_of_any_length_is_held_a_piece_at_a_time(engine):
+    """Pieces are asked for one by one: nothing is read before it is needed."""
+    asked = []
+
+    def pieces():
+        for number in range(4):
+            asked.append(number)
+            yield make_bars(10, start=f"2024-01-0{number + 1}")
+
+    frames = engine.batches(pieces())
+    next(frames)
+    assert asked == [0]
 
 
 def test_refuses_groups_and_timeframes_nobody_knows():
     with pytest.raises(ParamsError, match="'astrology'"):
-        FeatureEngine(["technical", "astrology"], "1h")
+        FeatureEngine(["trend", "astrology"], "1h")
     with pytest.raises(ParamsError, match="no feature group"):
         FeatureEngine([], "1h")
     with pytest.raises(InstrumentError, match="1H"):
@@ -106,7 +117,7 @@ def test_refuses_a_context_nobody_reads(engine, bars):
 
 
 def test_a_formula_that_breaks_is_a_bug_and_not_a_nan(bars, monkeypatch):
-    broken = Feature("broken", "calendar", 2, "1/0", "nowhere", lambda market: np.full(len(market), np.inf))
-    monkeypatch.setattr(engine_module.calendar, "FEATURES", (broken,))
+    broken = Feature("calendar", "broken", log_of(column("close") * 0), "nowhere")
+    monkeypatch.setattr(calendar, "FEATURES", (*calendar.FEATURES, broken))
     with pytest.raises(FloatingPointError, match="broken is not finite"):
         FeatureEngine(["calendar"], "1h").batch(bars)

@@ -11,6 +11,12 @@ from trading.errors import BarError, TooFewBarsError
 
 
 @pytest.fixture
+def bars(sample_bars):
+    """As ingest writes them: without what takers did."""
+    return sample_bars.iloc[:1500].copy()
+
+
+@pytest.fixture
 def context(params, tmp_path):
     identity = RunIdentity(symbol="BTC/USD", timeframe="1h", source="sample", as_of=None)
     return Context(params, identity, Artifacts(tmp_path), Settings(state=tmp_path))
