@@ -57,10 +57,11 @@ def _checked(check: Mapping[str, Any]) -> str:
     if check["changed"]:
         more = len(check["columns"]) - 1
         others = f" and {more} more column{'s'[: more != 1]}" if more > 0 else ""
-        return f"✗ {check['changed']:,} changed, first {check['first_changed']}{others}"
+        how = "known beforehand" if check["check"].startswith("outcomes") else "changed"
+        return f"✗ {check['changed']:,} {how}, first {check['first_changed']}{others}"
     if not check["compared"]:
         return "– nothing to compare" if check["check"].startswith(("fills", "execution")) else "✗ nothing compared"
-    return "✓ unchanged"
+    return "✓ unknown beforehand" if check["check"].startswith("outcomes") else "✓ unchanged"
 
 
 def _caught(control: Mapping[str, Any]) -> str:

@@ -62,6 +62,7 @@ def find_bad_prints(bars: Bars) -> tuple[Mask, dict[int, str]]:
     # The first and last bars have neighbours on one side only.
     suspects = suspects[(suspects >= 1) & (suspects < count - 1)]
     told: dict[int, str] = {}
+    wrong_body = {name: np.zeros(count, dtype=np.bool_) for name in body}
     for start in range(0, len(suspects), _CHUNK):
         places = suspects[start : start + _CHUNK]
         scale, busy = _surroundings(bars, logs, low, high, places)
@@ -76,9 +77,11 @@ def find_bad_prints(bars: Bars) -> tuple[Mask, dict[int, str]]:
             absurd = (distance > _ABSURD) & (busy < _RUSH)
             wrong = (distance > least) & ((distance > limit) | absurd)
             bad[places[wrong]] = True
+            if name in wrong_body:
+                wrong_body[name][places[wrong]] = True
             for place in places[wrong][:EXAMPLES].tolist():
                 told.setdefault(place, name if name != "wick" else "high" if above[place] > below[place] else "low")
-    _spread(bars, logs, bad, body, least)
+    _spread(logs, bad, wrong_body, body)
     return bad, told
 
 
@@ -148,11 +151,12 @@ def _surroundings(
     return scale, np.where(np.isfinite(busy), np.maximum(busy, 0.0), 1.0)
 
 
-def _spread(bars: Bars, logs: dict[str, Floats], bad: Mask, body: dict[str, Floats], least: float) -> None:
+def _spread(logs: dict[str, Floats], bad: Mask, wrong: dict[str, Mask], body: dict[str, Floats]) -> None:
     """A bad price may close one bar and open the next: both bars hold it."""
-    for place in np.flatnonzero(bad).tolist():
-        for other, own, theirs in ((place - 1, "open", "close"), (place + 1, "close", "open")):
-            if not 0 < other < len(bars) - 1 or bad[other] or body[own][place] <= least:
+    for own, theirs, step in (("open", "close", -1), ("close", "open", 1)):
+        for place in np.flatnonzero(wrong[own]).tolist():
+            other = place + step
+            if not 0 < other < len(bad) - 1 or bad[other]:
                 continue
             if abs(logs[own][place] - logs[theirs][other]) < 0.1 * body[own][place] < body[theirs][other]:
                 bad[other] = True

@@ -430,7 +430,8 @@ def only_at_a_spike_of_volume(bars: Bars) -> pd.Series:
 @leak
 def only_in_the_last_rows(bars: Bars) -> pd.Series:
     out = bars["close"].copy()
-    out.iloc[-2] = bars["close"].iloc[-1]
+    if len(out) > 1:
+        out.iloc[-2] = bars["close"].iloc[-1]
     return out
 
 
@@ -446,7 +447,7 @@ def last_row_made_otherwise(bars: Bars) -> pd.Series:
 @leak
 def only_in_the_first_row(bars: Bars) -> pd.Series:
     out = returns(bars)
-    out.iloc[0] = out.iloc[1]
+    out.iloc[:1] = out.iloc[1:2].sum()
     return out
 
 

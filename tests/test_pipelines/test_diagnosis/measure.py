@@ -1,8 +1,8 @@
 """How often planted faults are named, and what is named without having been planted.
 
-``python -m tests.test_pipelines.test_diagnosis.measure [REPETITIONS]`` plants every kind at three severities into parts
-of all files of the sample, at six bar lengths (one and five minutes are the half hours under other stamps), as CSV and
-Parquet.
+``python -m tests.test_pipelines.test_diagnosis.measure [REPETITIONS]`` plants every kind at three severities into
+parts of all files of the sample, at six bar lengths (one and five minutes are the half hours under other stamps), as
+CSV and as Parquet.
 """
 
 import sys

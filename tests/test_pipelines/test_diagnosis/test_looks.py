@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipelines.diagnosis.bad_prints import find_bad_prints
@@ -99,7 +99,8 @@ def test_the_first_rows_of_a_file_may_be_of_another_scale(half_hours: pd.DataFra
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(2.2, 6.0), st.floats(1e-4, 3e-2))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=60)
+@example(171, 5.5, 0.0234375)
 def test_random_walks_with_heavy_tails_hold_no_bad_prints(seed: int, tails: float, size: float) -> None:
     rng = np.random.default_rng(seed)
     count = 600

@@ -234,7 +234,7 @@ def test_random_damage_never_ends_in_a_traceback(hours: pd.DataFrame, look: Call
     text = hours.iloc[:150].to_csv(index=False)
     signs = list('0123456789.,;-+:"\n \t#eNaT%$')
     read = 0
-    for _ in range(120):
+    for _ in range(60):
         letters = list(text)
         for place in rng.integers(0, len(letters), rng.integers(1, 40)):
             letters[place] = str(rng.choice(signs))
@@ -246,4 +246,4 @@ def test_random_damage_never_ends_in_a_traceback(hours: pd.DataFrame, look: Call
             continue
         read += 1
         assert set(found.as_object()) == {"file", "rows", "faults", "notes"}
-    assert read > 60
+    assert read > 30
