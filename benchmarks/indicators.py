@@ -1,10 +1,7 @@
-"""Sixty common indicators, twice: by TA-Lib, and by the operators that features are written with.
+"""Sixty common indicators of prices, twice: by TA-Lib, and by the operators that features are written with.
 
-What the scripts beside this one measure. Both give the same values, on prices rather than their logarithms, once
-TA-Lib's and our starts are forgotten.
+The scripts beside this one measure them. Both ways give the same values once the start of the history is forgotten.
 """
-
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -168,15 +165,13 @@ def arrays_of(bars: pd.DataFrame) -> list[Array]:
     return [np.ascontiguousarray(bars[name].to_numpy()) for name in ("open", "high", "low", "close", "volume")]
 
 
-def largest_difference(ours: pd.DataFrame, theirs: pd.DataFrame, warmups: dict[str, int]) -> tuple[str, float]:
-    """The indicator that differs most behind both warm-ups, and by how much of its size (of 1, where it is smaller)."""
+def largest_difference(ours: pd.DataFrame, theirs: pd.DataFrame) -> tuple[str, float]:
+    """The indicator that differs most once its start is forgotten, and by how much of its size (of 1, if smaller)."""
     worst = {}
-    for name, warmup in warmups.items():
-        # TA-Lib starts its averages from a mean: both have forgotten it after twice our memory.
-        mine, other = ours[name].to_numpy()[2 * warmup + 30 :], theirs[name].to_numpy()[2 * warmup + 30 :]
+    for name, expression in by_operators().items():
+        # TA-Lib starts its averages from means: twice our memory is enough for both.
+        rows = slice(2 * expression.warmup + 30, None)
+        mine, other = ours[name].to_numpy()[rows], theirs[name].to_numpy()[rows]
         worst[name] = float((np.abs(mine - other) / np.maximum(1.0, np.abs(other))).max())
     name = max(worst, key=lambda one: worst[one])
     return name, worst[name]
-
-
-Indicators = Callable[[], pd.DataFrame]

@@ -110,7 +110,6 @@ def find_lookahead(
     ['next']
     """
     past = _history(bars, timeframe, context, delay)
-    # Empty frames have all columns of their contract, so unknown worlds are the only mistake left to make here.
     if unknown := [world for world in worlds if world not in WORLDS]:
         raise EngineError(f"no such future: {', '.join(unknown)}", rule=f"some of {', '.join(WORLDS)}")
     audit = _Audit(step, Timing(past.bar, known_at, t_end), tolerance)
@@ -125,10 +124,10 @@ def find_lookahead(
     else:
         questions = [Question(moment, WORLDS, whole=True) for at in moments for moment in _asked(at, true)]
     for part, asked in _parts(past, questions, history):
-        base = true if part is past else audit.answer(part)
+        given, base = audit.begun(part, past, true)
         for question in asked:
             for world in (world for world in question.worlds if world in worlds):
-                audit.ask(base, part, question.moment, world, seed)
+                audit.ask(base, given, question.moment, world, seed)
     return audit.report([question.moment for question in questions])
 
 
@@ -145,6 +144,7 @@ class _Audit:
     failures: list[Failure] = field(default_factory=list)
     unstable: set[Any] = field(default_factory=set)
     rounding: dict[Any, float] = field(default_factory=dict)
+    sizes: dict[Any, float] = field(default_factory=dict)
     declarations: set[Any] = field(default_factory=set)
     evaluations: int = 0
 
@@ -165,6 +165,15 @@ class _Audit:
             self.tally.add(column, 0)
         return answer
 
+    def begun(self, part: History, past: History, true: Answer) -> tuple[History, Answer]:
+        """A part of the bars with its answer; all of them with theirs where the step cannot do with less."""
+        if part is not past:
+            try:
+                return part, self.answer(part)
+            except Exception:
+                return past, true
+        return past, true
+
     def mark_unstable(self, one: Answer, two: Answer) -> None:
         """Columns that differ between two runs on the same bars."""
         always = Moment(np.iinfo(np.int64).max, opened=True)
@@ -177,9 +186,6 @@ class _Audit:
         future = history.other(moment, world, seed)
         try:
             other = self.answer(future)
-        except EngineError as error:
-            self.failures.append(Failure(world, moment.time, moment.why, f"{type(error).__name__}: {error.what}"))
-            return
         except Exception as error:
             text = str(error).partition("\n")[0]
             self.failures.append(Failure(world, moment.time, moment.why, f"{type(error).__name__}: {text}"))
@@ -211,9 +217,12 @@ class _Audit:
     def _is_rounding(self, difference: Difference, true: Answer) -> bool:
         if difference.largest is None or not self.tolerance or difference.column not in true.columns:
             return False
-        values = np.abs(true.values[:, true.columns.get_loc(difference.column)])
-        sizes = values[np.isfinite(values) & (values > 0)]
-        share = difference.largest / float(np.median(sizes)) if len(sizes) else np.inf
+        if difference.column not in self.sizes:
+            values = np.abs(true.values[:, true.columns.get_loc(difference.column)])
+            moving = values[np.isfinite(values) & (values > 0)]
+            self.sizes[difference.column] = float(np.median(moving)) if len(moving) else 0.0
+        size = self.sizes[difference.column]
+        share = difference.largest / size if size else np.inf
         if share > self.tolerance:
             return False
         self.rounding[difference.column] = max(share, self.rounding.get(difference.column, 0.0))

@@ -83,8 +83,8 @@ def lag(x: Array, out: Array, begin: int, end: int, state: Array, count: int) ->
 
 
 @njit(cache=True, error_model="numpy", forceinline=True)
-def sliding_sum(x: Array, out: Array, begin: int, end: int, state: Array, count: int) -> None:
-    """Sum of a window. State: place, head, suffix of ``count + 1``."""
+def sliding_sum(x: Array, out: Array, begin: int, end: int, state: Array, count: int, factor: float) -> None:
+    """Sum of a window times ``factor``. State: place, head, suffix of ``count + 1``."""
     place, head = int(state[0]), state[1]
     suffix = state[2 : 3 + count]
     while begin < end:
@@ -93,7 +93,7 @@ def sliding_sum(x: Array, out: Array, begin: int, end: int, state: Array, count:
             value = x[begin + k]
             suffix[place + k] = value
             head += value
-            out[begin + k] = suffix[place + k + 1] + head
+            out[begin + k] = (suffix[place + k + 1] + head) * factor
         begin, place = begin + more, place + more
         if place == count:
             tail = 0.0
@@ -135,18 +135,23 @@ def since_extreme(x: Array, out: Array, begin: int, end: int, state: Array, coun
     """
     place, head, at = int(state[0]), state[1], state[2]
     best, places = state[3 : 4 + count], state[4 + count : 5 + 2 * count]
-    for i in range(begin, end):
-        value = sign * x[i]
-        best[place], places[place] = value, place
-        if value >= head:
-            head, at = value, place
-        tail = best[place + 1]
-        out[i] = place - at if head >= tail else place + count - places[place + 1]
-        place += 1
+    while begin < end:
+        more = min(end - begin, count - place)
+        for i in range(begin, begin + more):
+            value = sign * x[i]
+            best[place] = value
+            at = place if value >= head else at
+            head = value if value >= head else head
+            tail = best[place + 1]
+            out[i] = place - at if head >= tail else place + count - places[place + 1]
+            place += 1
+        begin += more
         if place == count:
-            for j in range(count - 2, -1, -1):
-                if best[j] <= best[j + 1]:
-                    best[j], places[j] = best[j + 1], places[j + 1]
+            head, at = -np.inf, count
+            for j in range(count - 1, -1, -1):
+                at = j if best[j] > head else at
+                head = best[j] if best[j] > head else head
+                best[j], places[j] = head, at
             place, head, at = 0, -np.inf, 0.0
     state[0], state[1], state[2] = place, head, at
 
@@ -199,32 +204,45 @@ def moments(x: Array, mean: Array, variance: Array, begin: int, end: int, state:
 
 @njit(cache=True, error_model="numpy", forceinline=True)
 def shape(x: Array, skewness: Array, kurtosis: Array, begin: int, end: int, state: Array, count: int) -> None:
-    """Third and fourth standardised moments of a window; 0 where nothing varies. State: place, ring of ``count``."""
+    """Third and fourth standardised moments of a window; 0 where nothing varies. State: place, two copies of a ring."""
     place = int(state[0])
-    ring = state[1 : 1 + count]
+    ring = state[1 : 1 + 2 * count]
+    evens = count - count % 2
     for i in range(begin, end):
-        ring[place] = x[i]
+        ring[place] = ring[place + count] = x[i]
         place = place + 1 if place + 1 < count else 0
-        # Oldest first: the sum must not depend on where in the ring it lies.
-        mean = 0.0
-        for j in range(place, count):
-            mean += ring[j]
-        for j in range(place):
-            mean += ring[j]
-        mean /= count
-        second = third = fourth = largest = 0.0
-        for k in range(count):
-            j = place + k
-            away = ring[j if j < count else j - count] - mean
-            square = away * away
-            second += square
-            third += square * away
-            fourth += square * square
-            largest = max(largest, abs(away + mean))
-        second /= count
-        if second > (1e-9 * largest) ** 2:
-            skewness[i] = third / count / second**1.5
-            kurtosis[i] = fourth / count / (second * second)
+        window = ring[place : place + count]
+        # Two sums each that do not wait for each other.
+        a = b = low = high = 0.0
+        for j in range(0, evens, 2):
+            a += window[j]
+            b += window[j + 1]
+            low = min(low, window[j], window[j + 1])
+            high = max(high, window[j], window[j + 1])
+        for j in range(evens, count):
+            a += window[j]
+            low, high = min(low, window[j]), max(high, window[j])
+        mean = (a + b) / count
+        a = b = c = d = e = f = 0.0
+        for j in range(0, evens, 2):
+            one, other = window[j] - mean, window[j + 1] - mean
+            square, squared = one * one, other * other
+            a += square
+            b += squared
+            c += square * one
+            d += squared * other
+            e += square * square
+            f += squared * squared
+        for j in range(evens, count):
+            one = window[j] - mean
+            square = one * one
+            a += square
+            c += square * one
+            e += square * square
+        second = (a + b) / count
+        if second > (1e-9 * max(high, -low)) ** 2:
+            skewness[i] = (c + d) / count / second**1.5
+            kurtosis[i] = (e + f) / count / (second * second)
         else:
             skewness[i] = kurtosis[i] = 0.0
     state[0] = place
@@ -242,41 +260,45 @@ def comoments(
     mx, my, sx, sy, p = state[1], state[2], state[3], state[4], state[5]
     size = count + 1
     block = state[6 : 6 + 5 * size].reshape(5, size)
-    for i in range(begin, end):
-        a, b = x[i], y[i]
-        block[0, place], block[1, place] = a, b
-        block[2, place] = block[3, place] = block[4, place] = 0.0
-        da, db = a - mx, b - my
-        place += 1
-        mx += da / place
-        my += db / place
-        sx += da * (a - mx)
-        sy += db * (b - my)
-        p += da * (b - my)
-        weight = place * (count - place) / count
-        ga, gb = mx - block[0, place], my - block[1, place]
-        xx = block[2, place] + sx + ga * ga * weight
-        yy = block[3, place] + sy + gb * gb * weight
-        xy = block[4, place] + p + ga * gb * weight
-        share = place / count
-        level_x, level_y = block[0, place] + ga * share, block[1, place] + gb * share
-        # A spread that is rounding, next to the level, is none.
-        if xx <= 1e-18 * count * level_x * level_x or yy <= 1e-18 * count * level_y * level_y or xx * yy <= 0.0:
-            correlation[i] = slope[i] = 0.0
-        else:
-            r = xy / np.sqrt(xx) / np.sqrt(yy)
-            correlation[i] = min(1.0, max(-1.0, r))
-            slope[i] = xy / yy
+    least = 1e-18 * count
+    while begin < end:
+        more = min(end - begin, count - place)
+        for i in range(begin, begin + more):
+            a, b = x[i], y[i]
+            block[0, place], block[1, place] = a, b
+            block[2, place] = block[3, place] = block[4, place] = 0.0
+            place += 1
+            da, db, share = a - mx, b - my, 1.0 / place
+            mx += da * share
+            my += db * share
+            sx += da * (a - mx)
+            sy += db * (b - my)
+            p += da * (b - my)
+            share = place / count
+            weight = share * (count - place)
+            ga, gb = mx - block[0, place], my - block[1, place]
+            xx = block[2, place] + sx + ga * ga * weight
+            yy = block[3, place] + sy + gb * gb * weight
+            xy = block[4, place] + p + ga * gb * weight
+            level_x, level_y = block[0, place] + ga * share, block[1, place] + gb * share
+            # A spread that is rounding, next to the level, is none.
+            if xx <= least * level_x * level_x or yy <= least * level_y * level_y or xx * yy <= 0.0:
+                correlation[i] = slope[i] = 0.0
+            else:
+                slope[i] = xy / yy
+                correlation[i] = min(1.0, max(-1.0, slope[i] * np.sqrt(yy / xx)))
+        begin += more
         if place == count:
-            for j in range(count - 2, -1, -1):
-                have = count - 1.0 - j
-                w = have / (have + 1.0)
-                ga, gb = block[0, j] - block[0, j + 1], block[1, j] - block[1, j + 1]
-                block[2, j] = block[2, j + 1] + ga * ga * w
-                block[3, j] = block[3, j + 1] + gb * gb * w
-                block[4, j] = block[4, j + 1] + ga * gb * w
-                block[0, j] = block[0, j + 1] + ga / (have + 1.0)
-                block[1, j] = block[1, j + 1] + gb / (have + 1.0)
+            mx = my = sx = sy = p = 0.0
+            for j in range(count - 1, -1, -1):
+                share = 1.0 / (count - j)
+                ga, gb = block[0, j] - mx, block[1, j] - my
+                sx += ga * ga * (1.0 - share)
+                sy += gb * gb * (1.0 - share)
+                p += ga * gb * (1.0 - share)
+                mx += ga * share
+                my += gb * share
+                block[0, j], block[1, j], block[2, j], block[3, j], block[4, j] = mx, my, sx, sy, p
             place = 0
             mx = my = sx = sy = p = 0.0
     state[0] = place
@@ -298,40 +320,42 @@ def path(
     size = count + 1
     block = state[6 : 6 + 4 * size].reshape(4, size)
     times = count * (count * count - 1.0) / 12.0
-    for i in range(begin, end):
-        step = x[i]
-        block[0, place] = step
-        block[1, place] = block[2, place] = block[3, place] = 0.0
+    unit = np.sqrt(count * times)
+    while begin < end:
         if place == 0:
-            link = step
-        else:
+            link, total = x[begin], -x[begin]  # so that the first level is 0
+        more = min(end - begin, count - place)
+        for i in range(begin, begin + more):
+            step = x[i]
+            block[0, place] = step
+            block[1, place] = block[2, place] = block[3, place] = 0.0
             total += step
-        gap = total - m
-        place += 1
-        c += gap * 0.5 * (place - 1)
-        m += gap / place
-        s += gap * (total - m)
-        rest = count - place
-        apart = m + (link + block[0, place] - block[1, place])
-        squares = block[2, place] + s + apart * apart * (rest * place / count)
-        products = block[3, place] + c + apart * 0.5 * (rest * place)
-        away[i] = total - m + apart * rest / count
-        spread[i] = np.sqrt(squares / count)
-        slope[i] = products / times
-        fit[i] = min(1.0, max(-1.0, products / np.sqrt(squares * times))) if squares > 0.0 else 0.0
+            gap = total - m
+            c += gap * 0.5 * place
+            place += 1
+            m += gap * (1.0 / place)
+            s += gap * (total - m)
+            share = (count - place) / count
+            apart = m + (link + block[0, place] - block[1, place])
+            squares = block[2, place] + s + apart * apart * (share * place)
+            products = block[3, place] + c + apart * 0.5 * (count - place) * place
+            away[i] = total - m + apart * share
+            spread[i] = np.sqrt(squares / count)
+            slope[i] = products / times
+            fit[i] = min(1.0, max(-1.0, products / (unit * spread[i]))) if spread[i] > 0.0 else 0.0
+        begin += more
         if place == count:
-            later = block[0, count - 1]
-            block[0, count - 1] = 0.0
-            for j in range(count - 2, -1, -1):
-                have = count - 1.0 - j
-                apart = later + block[1, j + 1]  # the rest's mean from this level on
-                w = have / (have + 1.0)
-                block[2, j] = block[2, j + 1] + apart * apart * w
-                block[3, j] = block[3, j + 1] + apart * 0.5 * have
-                block[1, j] = apart * w
-                step = block[0, j]
-                block[0, j] = later + block[0, j + 1]
-                later = step
+            later = m = s = c = total = 0.0
+            for j in range(count - 1, -1, -1):
+                # What follows is counted from its own first level, which is one step away.
+                share = 1.0 / (count - j)
+                apart = later + m
+                s += apart * apart * (1.0 - share)
+                c += apart * 0.5 * (count - 1 - j)
+                m = apart * (1.0 - share)
+                total += later
+                later = block[0, j]
+                block[0, j], block[1, j], block[2, j], block[3, j] = total, m, s, c
             place = 0
             total = m = s = c = 0.0
     state[0], state[1] = place, link
@@ -413,9 +437,13 @@ def rank(x: Array, out: Array, begin: int, end: int, state: Array, count: int, a
 
 @njit(cache=True, error_model="numpy", forceinline=True)
 def entropy(x: Array, out: Array, begin: int, end: int, state: Array, count: int, symbols: int) -> None:
-    """Shannon entropy of the symbols 0, 1, ... in a window, over its largest. State: place, ring, counts."""
+    """Shannon entropy of the symbols 0, 1, ... in a window, over its largest.
+
+    State: place, ring of ``count``, -1 at first, counts, and what a symbol adds that is there 0, 1, ... times.
+    """
     place = int(state[0])
     ring, counts = state[1 : 1 + count], state[1 + count : 1 + count + symbols]
+    terms = state[1 + count + symbols : 2 + 2 * count + symbols]
     for i in range(begin, end):
         leaves = ring[place]
         if leaves >= 0.0:
@@ -425,10 +453,8 @@ def entropy(x: Array, out: Array, begin: int, end: int, state: Array, count: int
         place = place + 1 if place + 1 < count else 0
         total = 0.0
         for k in range(symbols):
-            if counts[k] > 0.0:
-                share = counts[k] / count
-                total -= share * np.log(share)
-        out[i] = total / np.log(symbols)
+            total += terms[int(counts[k])]
+        out[i] = total
     state[0] = place
 
 
@@ -519,11 +545,9 @@ def execute(code: NDArray[np.int64], params: Array, state: Array, rows: Array, d
             if op == LAG:
                 lag(x, out, begin, count, s, n)
             elif op == SUM:
-                sliding_sum(x, out, begin, count, s, n)
+                sliding_sum(x, out, begin, count, s, n, 1.0)
             elif op == MEAN:
-                sliding_sum(x, out, begin, count, s, n)
-                for i in range(begin, count):
-                    out[i] /= n
+                sliding_sum(x, out, begin, count, s, n, 1.0 / n)
             elif op == LOWEST:
                 sliding_extreme(x, out, begin, count, s, n, -1.0)
             elif op == HIGHEST:

@@ -253,7 +253,7 @@ def kurtosis(x: Expression, rows: int) -> Expression:
 
 def _shape(name: str, x: Expression, rows: int, output: int) -> Expression:
     return Expression(
-        f"{name}({{0}}, {rows})", kernels.SHAPE, (x,), (rows,), output, memory=rows - 1, state=_zeros(1 + rows)
+        f"{name}({{0}}, {rows})", kernels.SHAPE, (x,), (rows,), output, memory=rows - 1, state=_zeros(1 + 2 * rows)
     )
 
 
@@ -339,7 +339,9 @@ def entropy(symbol: Expression, rows: int, symbols: int) -> Expression:
     """Shannon entropy, over its largest, of a window of the symbols 0, 1, ..."""
 
     def state() -> Array:
-        return np.concatenate([[0.0], np.full(rows, -1.0), np.zeros(symbols)])
+        shares = np.arange(1, rows + 1) / rows
+        terms = -shares * np.log(shares) / log(symbols)
+        return np.concatenate([[0.0], np.full(rows, -1.0), np.zeros(symbols), [0.0], terms])
 
     template = f"entropy({{0}}, {rows})"
     return Expression(template, kernels.ENTROPY, (symbol,), (rows, symbols), memory=rows - 1, state=state)

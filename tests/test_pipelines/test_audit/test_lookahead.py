@@ -159,6 +159,19 @@ def test_windows_find_what_whole_histories_find(sample_bars: pd.DataFrame) -> No
     assert find_lookahead(lambda given: step(given)[["past"]], bars, history=50).clean
 
 
+def test_a_step_that_cannot_do_with_a_window_is_asked_on_all_bars(sample_bars: pd.DataFrame) -> None:
+    bars = sample_bars.iloc[9000:10000]
+
+    def demanding(given: pd.DataFrame) -> pd.DataFrame:
+        if given.index[0] != bars.index[0]:
+            raise ValueError("where is the beginning?")
+        return step(given)
+
+    report = find_lookahead(demanding, bars, history=50, cuts=0)
+    assert report.columns == ["early", "centre"]
+    assert not report.failures
+
+
 def test_an_answer_that_is_known_already_is_not_computed_again(busy: pd.DataFrame) -> None:
     ran: list[int] = []
 
