@@ -1,5 +1,6 @@
 """The real pipeline, small, as the days pass: each date is a run that knows nothing of the next."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -35,7 +36,7 @@ def home(tmp_path: Path, raw_params: Mapping[str, Any]) -> Path:
         "audit": {"cuts": 1},
         "backtest": {"refits": 1, "random_paths": 5},
     }
-    smaller = overlay(raw_params, fewer)
+    smaller = copy.deepcopy(overlay(raw_params, fewer))
     smaller["models"]["voting"] = {"random_forest": 1.0, "xgboost": 1.0}
     smaller["tune"]["trials"] = {"xgboost": 2}
     (home / "params.yaml").write_text(yaml.safe_dump(smaller, sort_keys=False))

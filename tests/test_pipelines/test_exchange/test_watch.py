@@ -207,7 +207,7 @@ def test_what_waiting_cannot_mend_ends_the_watch(serve: Serve, tmp_path: Path) -
         server.faults.always["klines"] = Fault("status", 451)
 
     with pytest.raises(RefusedError):
-        watched(server, tmp_path, 4, after=block)
+        watched(server, tmp_path, 10_000, after=block)
 
 
 def test_a_stream_that_the_exchange_refuses_ends_and_bars_are_asked_for(
