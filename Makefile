@@ -87,7 +87,7 @@ clean: ## what runs made, except the ledger of trials and models (LEDGER=1: that
 	@find . -path './.venv*' -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 	@$(if $(LEDGER),rm -rf state; find mlflow -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +)
 	@echo "Removed: stage outputs, DVC's cache, workspaces, reports, tools' caches$(if $(LEDGER),$(comma) the ledger (state/ and mlflow/))."
-	@echo "Kept: data/sample, what git tracks, .venv$(if $(LEDGER),, and the ledger (state/ and mlflow/): every trial stays counted)."
+	@echo "Kept: data/sample, data/context, what git tracks, .venv$(if $(LEDGER),, and the ledger (state/ and mlflow/): every trial stays counted)."
 comma := ,
 
 # An environment that is missing, unfinished, or was made elsewhere is made again.

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from commands import data, features
+from commands import audit, data, features
 from commands.console import load_settings, mendable, print_json, stdout_reserved
 
 app = typer.Typer(
@@ -22,6 +22,12 @@ app = typer.Typer(
 )
 
 Bars = Annotated[Path | None, typer.Option(help="CSV (also .gz), Parquet or Feather file, or a folder of them.")]
+Exchange = Annotated[
+    str | None, typer.Option(help="Stored bars of this exchange, such as kraken, not a file; fetches new ones first.")
+]
+Beside = Annotated[
+    Path | None, typer.Option(help="Folder of other pairs, Fear & Greed, funding, headlines. Default: as in run.yaml.")
+]
 Symbol = Annotated[str | None, typer.Option(help="Such as BTC/USD or BTC-USD. Default: that of run.yaml.")]
 Timeframe = Annotated[str | None, typer.Option(help="Length of a bar, such as 1h. Default: that of run.yaml.")]
 Profile = Annotated[str, typer.Option(help="How much is computed: quick, or a profile of params.yaml such as full.")]
@@ -32,6 +38,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on std
 @mendable
 def run(
     bars: Bars = None,
+    exchange: Exchange = None,
+    context: Beside = None,
     symbol: Symbol = None,
     timeframe: Timeframe = None,
     as_of: Annotated[
@@ -45,7 +53,7 @@ def run(
     from flows.request import identity
 
     settings = load_settings()
-    meant = identity(settings, bars, symbol, timeframe, as_of)
+    meant = identity(settings, bars, symbol, timeframe, as_of, exchange, context)
     durations = Durations(settings.state / "state" / "durations.json", f"{meant.instrument.name} {profile}")
     with stdout_reserved(), progress(durations) as (tell, tally):
         from flows.retrain import run as retrain
@@ -138,6 +146,8 @@ def serve(
 def schedule(
     cron: Annotated[str, typer.Option(help="When to look for new bars, in UTC.")] = "5 * * * *",
     bars: Bars = None,
+    exchange: Exchange = None,
+    context: Beside = None,
     symbol: Symbol = None,
     timeframe: Timeframe = None,
     profile: Profile = "quick",
@@ -147,7 +157,7 @@ def schedule(
     from flows.schedule import serve_schedule
 
     settings = load_settings()
-    meant = identity(settings, bars, symbol, timeframe, None)
+    meant = identity(settings, bars, symbol, timeframe, None, exchange, context)
     serve_schedule(settings, meant, source=Path(meant.source) if bars else None, cron=cron, profile=profile)
 
 
@@ -186,6 +196,7 @@ def ui(
     serve_ui(load_settings(), mlflow_port, prefect_port, typer.echo)
 
 
+app.command()(audit.audit)
 app.add_typer(data.app, name="data")
 app.add_typer(features.app, name="features")
 

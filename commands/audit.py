@@ -100,7 +100,7 @@ def _finished(settings: "Settings", symbol: str | None, timeframe: str | None) -
         If it never was.
     """
     from pipelines.params import read_run
-    from pipelines.workspace import SOURCE, Workspace
+    from pipelines.workspace import CONTEXT, SOURCE, Workspace
     from trading.errors import StageError
     from trading.instrument import Instrument
 
@@ -117,7 +117,7 @@ def _finished(settings: "Settings", symbol: str | None, timeframe: str | None) -
             remedy=f"make one with `engine run --symbol {instrument.symbol} --timeframe {instrument.timeframe}`",
         )
     root = max(ran, key=lambda root: (root / "data" / "backtest").stat().st_mtime)
-    return Workspace(root, read_run(root / "run.yaml"), "quick", root / SOURCE, settings)
+    return Workspace(root, read_run(root / "run.yaml"), "quick", root / SOURCE, root / CONTEXT, settings)
 
 
 def _require_current(workspace: "Workspace") -> None:

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipelines.exchange.catalogue import exchange_id
+from pipelines.exchange.source import source_of
+from pipelines.ingest.context_files import symbol_of
 from pipelines.params import Params, RunIdentity, read_run
 from pipelines.settings import Settings
 from trading.errors import BarError, InstrumentError, ParamsError, StageError
@@ -14,7 +17,13 @@ SAMPLE = "data/sample"
 
 
 def identity(
-    settings: Settings, bars: Path | None, symbol: str | None, timeframe: str | None, as_of: str | None
+    settings: Settings,
+    bars: Path | None,
+    symbol: str | None,
+    timeframe: str | None,
+    as_of: str | None,
+    exchange: str | None = None,
+    context: Path | None = None,
 ) -> RunIdentity:
     """Which run is meant; what was not typed is taken from ``run.yaml``, or from the sample of that symbol.
 
@@ -26,6 +35,10 @@ def identity(
         A file or folder of the user's.
     symbol, timeframe, as_of
         As typed. ``as_of`` is ISO 8601, in UTC where it names no offset.
+    exchange
+        Name of the exchange whose stored bars are meant, instead of a file.
+    context
+        A folder of the user's, of what stands beside the bars.
 
     Raises
     ------
@@ -33,23 +46,43 @@ def identity(
         If bars are given without a symbol, or a symbol without bars that the sample does not have.
     BarError
         If ``bars`` do not exist.
+    ExchangeError
+        If nobody knows the exchange.
     ParamsError
-        If ``as_of`` is no time.
+        If ``as_of`` is no time, or both a file and an exchange are given.
     """
     base = read_run(settings.home / "run.yaml")
+    beside = base.context if context is None else str(context.expanduser().resolve())
     moment = base.as_of if as_of is None else parse_moment(as_of)
+    if exchange is not None:
+        if bars is not None:
+            raise ParamsError(
+                "both --bars and --exchange are given",
+                rule="a run has one source",
+                remedy="leave one of them out",
+            )
+        instrument = Instrument.parse(symbol or base.symbol, timeframe or base.timeframe)
+        return RunIdentity(
+            symbol=instrument.symbol,
+            timeframe=instrument.timeframe,
+            source=source_of(exchange_id(exchange)),
+            context=beside,
+            as_of=moment,
+        )
     if bars is not None:
-        return _own(bars, symbol, timeframe or base.timeframe, moment)
+        return _own(bars, symbol, timeframe or base.timeframe, beside, moment)
     if symbol is None:
         instrument = Instrument(base.instrument.symbol, timeframe or base.timeframe)
         source = base.source
     else:
         instrument = Instrument.parse(symbol, timeframe or base.timeframe)
         source = base.source if instrument.symbol == base.instrument.symbol else _sample(settings, instrument)
-    return RunIdentity(symbol=instrument.symbol, timeframe=instrument.timeframe, source=source, as_of=moment)
+    return RunIdentity(
+        symbol=instrument.symbol, timeframe=instrument.timeframe, source=source, context=beside, as_of=moment
+    )
 
 
-def _own(bars: Path, symbol: str | None, timeframe: str, moment: datetime | None) -> RunIdentity:
+def _own(bars: Path, symbol: str | None, timeframe: str, context: str, moment: datetime | None) -> RunIdentity:
     if symbol is None:
         raise InstrumentError(
             "--bars is given without --symbol",
@@ -61,7 +94,11 @@ def _own(bars: Path, symbol: str | None, timeframe: str, moment: datetime | None
         raise BarError("no such file or folder", where=str(bars), remedy="check the path that follows --bars")
     instrument = Instrument.parse(symbol, timeframe)
     return RunIdentity(
-        symbol=instrument.symbol, timeframe=instrument.timeframe, source=str(bars.resolve()), as_of=moment
+        symbol=instrument.symbol,
+        timeframe=instrument.timeframe,
+        source=str(bars.resolve()),
+        context=context,
+        as_of=moment,
     )
 
 
@@ -87,11 +124,8 @@ def parse_moment(text: str) -> datetime:
 
 def sample_files(settings: Settings) -> dict[str, Path]:
     """Files of the sample by unified symbol; they are named ``<exchange>_<slug>_<timeframe>.parquet``."""
-    files = {}
-    for path in sorted((settings.home / SAMPLE).glob("*_*_*.parquet")):
-        _, slug, timeframe = path.stem.split("_", 2)
-        files[Instrument.parse(slug, timeframe).symbol] = path
-    return files
+    paths = sorted((settings.home / SAMPLE).glob("*.parquet"))
+    return {symbol: path for path in paths if (symbol := symbol_of(path.name)) is not None}
 
 
 def _sample(settings: Settings, instrument: Instrument) -> str:

@@ -7,13 +7,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from flows.api import logs_to, prefect_api
 from flows.processes import end_recorded
 from flows.steps import Steps
 from pipelines.artifacts import Artifacts
+from pipelines.exchange.terms import Terms
+from pipelines.exchange.update import Refreshed, refresh
 from pipelines.healing import heal
-from pipelines.params import RunIdentity
+from pipelines.ingest.context_files import context_files
+from pipelines.params import RunIdentity, read_params
 from pipelines.settings import Settings, quiet_environment
+from pipelines.store.bar_store import Series
 from pipelines.workspace import Workspace, locked, prepare, require_source, root_or_workspace
 
 OnProgress = Callable[[str, int, int, str], None]
@@ -37,6 +43,8 @@ class RetrainResult:
         The HTML file.
     signal
         The signal of each horizon, as served.
+    source
+        What an exchange gave; None where bars come from a file.
     """
 
     workspace: Path
@@ -47,13 +55,15 @@ class RetrainResult:
     registered: Mapping[str, Any]
     report: Path
     signal: tuple[Mapping[str, Any], ...]
+    source: Refreshed | None = None
 
     @property
     def news(self) -> str:
         """What the run did, in a sentence."""
+        given = "" if self.source is None else f"{self.source}; "
         if self.ran:
-            return f"{'new bars; ' if self.new_bars else ''}ran {', '.join(self.ran)}"
-        return f"no new bar since {self.evidence['as_of']}"
+            return f"{given}{'new bars; ' if self.new_bars else ''}ran {', '.join(self.ran)}"
+        return f"{given}no new bar since {self.evidence['as_of']}"
 
 
 def unwatched(stage: str, done: int, total: int, note: str) -> None:
@@ -78,9 +88,10 @@ def run(
     settings
         Where code and state are.
     identity
-        Instrument, source and the moment the run stands at.
+        Instrument, source, context and the moment the run stands at.
     source
-        The user's file or folder of bars; by default the identity's, which may be a path below ``settings.home``.
+        The user's file or folder of bars; by default the identity's, which may be a path below ``settings.home``, or
+        an exchange: its new bars are fetched first.
     profile
         ``quick`` or a name under ``profiles`` of ``params.yaml``.
     on_progress
@@ -92,6 +103,8 @@ def run(
     ------
     EngineError
         What the user can mend; nothing is retried then.
+    ExchangeError
+        If the exchange refuses what the run needs, or cannot be reached and nothing is stored.
     WorkspaceError
         If another run holds the workspace, or the state folder cannot be written.
     StageCrashedError
@@ -108,8 +121,12 @@ def run(
         end_recorded(stage)
         end_recorded(server)
         heal(workspace)
-        prepare(workspace)
+        read_params(workspace.settings.home / "params.yaml", profile=profile)
+        context_files(workspace.context)
+        # Before the workspace becomes this run's: without bars, what the last one left stays as it is.
+        given = None if workspace.series is None else _refresh(workspace, workspace.series, on_progress)
         require_source(workspace.source)
+        prepare(workspace)
         on_progress("ingest", 0, 0, "starting Prefect")
         steps = steps or Steps()
         with ThreadPoolExecutor(1) as background:
@@ -130,7 +147,25 @@ def run(
             registered=files.read_json("data/register/registered.json"),
             report=outcome.report,
             signal=outcome.signals,
+            source=given,
         )
+
+
+def _refresh(workspace: Workspace, series: Series, on_progress: OnProgress) -> Refreshed:
+    """Fetch what an exchange has closed since the last run; its time counts as that of ingest."""
+    settings, as_of = workspace.settings, workspace.run.as_of
+
+    def say(note: str) -> None:
+        on_progress("ingest", 0, 0, note)
+
+    return refresh(
+        Terms.of(settings),
+        settings.store_folder,
+        series,
+        None if as_of is None else pd.Timestamp(as_of),
+        progress=lambda done, total, note: say(f"fetched {done:,} of {total:,} bars, {note}"),
+        say=say,
+    )
 
 
 def _log_file(workspace: Workspace) -> Path:

@@ -4,26 +4,31 @@ import os
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from prefect import flow, get_run_logger
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, State
 from prefect.deployments.runner import EntrypointType
 from prefect.schedules import Cron
+from prefect.states import Failed
 
 from flows.api import prefect_api
 from flows.processes import end_recorded
 from flows.retrain import run
 from flows.stages import settings_variables
+from pipelines.exchange.fetch import unfetched
+from pipelines.ingest.context_files import context_files
 from pipelines.params import RunIdentity
 from pipelines.settings import Settings, quiet_environment
+from pipelines.store.bar_store import BarStore
 from pipelines.workspace import locked, require_source, root_or_workspace
-from trading.errors import ParamsError
+from trading.errors import EngineError, ParamsError
 
 
 @flow(name="scheduled-retrain", flow_run_name="{symbol} {timeframe}")
 def scheduled_retrain(
-    symbol: str, timeframe: str, source: str, profile: str = "quick", as_of: datetime | None = None
-) -> str:
+    symbol: str, timeframe: str, source: str, context: str, profile: str = "quick", as_of: datetime | None = None
+) -> str | State[Any]:
     """Bring one instrument up to date; does nothing but say so when no new bar is there.
 
     Parameters
@@ -31,17 +36,23 @@ def scheduled_retrain(
     symbol, timeframe
         The instrument.
     source
-        File or folder of bars, absolute or below the engine's home; read anew each time.
+        File or folder of bars, absolute or below the engine's home; read anew each time. Or an exchange, as
+        ``exchange:kraken``: its new bars are fetched each time.
+    context
+        Folder of what stands beside them, absolute or below the engine's home; read anew each time.
     profile, as_of
         As for ``engine run``.
 
     Returns
     -------
-    str
-        What the run did.
+    str or State
+        What the run did; a failed state with what to do, where its user can mend it: a bug keeps its traceback.
     """
-    identity = RunIdentity(symbol=symbol, timeframe=timeframe, source=source, as_of=as_of)
-    news = run(Settings(), identity, profile=profile).news
+    identity = RunIdentity(symbol=symbol, timeframe=timeframe, source=source, context=context, as_of=as_of)
+    try:
+        news = run(Settings(), identity, profile=profile).news
+    except EngineError as error:
+        return Failed(message=f"{type(error).__name__}: {error}")
     get_run_logger().info("%s", news)
     return news
 
@@ -72,7 +83,12 @@ def serve_schedule(
         identity = identity.model_copy(update={"source": str(source.expanduser().resolve())})
     when = _schedule(cron)
     workspace = root_or_workspace(settings, identity, profile)
-    require_source(workspace.source)
+    if workspace.series is None:
+        require_source(workspace.source)
+    elif BarStore(workspace.settings.store_folder).last(workspace.series) is None:
+        # Not an error: it may be fetched while the schedule waits.
+        print(f"no run can begin yet: {unfetched(workspace.series)}", file=sys.stderr)
+    context_files(workspace.context)
     name = workspace.run.instrument.name
     with locked(workspace, "schedule"):
         server = workspace.settings.state / "state" / "running" / f"{workspace.key}-schedule.json"
@@ -91,6 +107,7 @@ def serve_schedule(
                     "symbol": identity.symbol,
                     "timeframe": identity.timeframe,
                     "source": identity.source,
+                    "context": identity.context,
                     "profile": profile,
                 },
                 global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),

@@ -34,7 +34,7 @@ def stage_names(root: Path) -> list[str]:
 
 def settings_variables(settings: Settings) -> dict[str, str]:
     """Variables from which a child reads the same settings."""
-    return {f"ENGINE_{name.upper()}": str(value) for name, value in settings.model_dump().items()}
+    return {f"ENGINE_{name.upper()}": str(value) for name, value in settings.model_dump().items() if value is not None}
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from dashboard.wording import (
@@ -22,6 +23,7 @@ from dashboard.wording import (
 
 if TYPE_CHECKING:
     from flows.retrain import RetrainResult
+    from pipelines.exchange.update import Refreshed
     from pipelines.params import RunIdentity
     from pipelines.settings import Settings
 
@@ -34,7 +36,13 @@ def lines_of(result: "RetrainResult", settings: "Settings") -> list[str]:
     """The summary of a finished run."""
     news = "" if result.ran else f"no bar after {minute(result.evidence['as_of'])}, so nothing was computed again"
     return summary(
-        result.evidence, result.verdict, result.signal, shorten(result.report), port=settings.port, news=news
+        result.evidence,
+        result.verdict,
+        result.signal,
+        shorten(result.report),
+        port=settings.port,
+        news=news,
+        source=() if result.source is None else (str(result.source), *result.source.notes),
     )
 
 
@@ -43,6 +51,8 @@ def as_object(result: "RetrainResult", run: "RunIdentity") -> dict[str, Any]:
     return {
         "symbol": run.instrument.symbol,
         "timeframe": run.timeframe,
+        "source": run.source,
+        "fetched": None if result.source is None else _fetched(result.source),
         "workspace": result.workspace,
         "new_bars": result.new_bars,
         "ran": list(result.ran),
@@ -52,6 +62,18 @@ def as_object(result: "RetrainResult", run: "RunIdentity") -> dict[str, Any]:
         "evidence": result.evidence,
         "verdict": result.verdict,
         "registered": result.registered,
+    }
+
+
+def _fetched(source: "Refreshed") -> dict[str, Any]:
+    bars = None if source.updated is None else source.updated.bars
+    return {
+        "last": source.last,
+        "added": bars.added if bars else 0,
+        "corrected": bars.corrected if bars else 0,
+        "requests": bars.requests if bars else 0,
+        "away": source.away,
+        "notes": list(source.notes),
     }
 
 
@@ -68,6 +90,7 @@ def summary(
     *,
     port: int = 3000,
     news: str = "",
+    source: Sequence[str] = (),
 ) -> list[str]:
     """Lines of at most 100 columns: what was tested, how it did against doing nothing, the verdict, what to do next.
 
@@ -83,6 +106,8 @@ def summary(
         Where serving will listen.
     news
         A sentence about what this run did, if it did less than all.
+    source
+        What an exchange gave, and what was odd about it; the screen has room for one oddity.
     """
     rows = by_length(evidence["horizons"])
     tested, data = evidence["test"], evidence["data"]
@@ -93,11 +118,13 @@ def summary(
         f"Tested on {day(tested['first'])} to {day(tested['last'])} in {tested['folds']} refits,"
         f" {number(evidence['costs']['per_side_bps'], 1)} bps a side; {_audit(evidence['audit'])}",
         f"Models    {models}, and their vote",
+        *_feature_notes(evidence["features"]),
         "",
         *_table(evidence, verdict, rows),
         "",
         f"Verdict   {sentence(headline(verdict)[0])}",
         *_signal_summary(signals),
+        *(f"{name:10}{said}" for name, said in zip(("Source", ""), source, strict=False)),
         f"Report    {report}",
         *([f"News      {news}"] if news else []),
         "Next      engine report   to open it        make ui      to compare models in MLflow",
@@ -105,7 +132,18 @@ def summary(
         f"          curl -s localhost:{port}/predict -H 'content-type: application/json' \\",
         f'               -d \'{{"symbol": "{evidence["instrument"]["slug"]}"}}\'',
     ]
+    while len(lines) > LINES and "" in lines:
+        lines.remove("")
     return [line if len(line) <= WIDTH or line.startswith("Report") else f"{line[: WIDTH - 1]}…" for line in lines]
+
+
+def _feature_notes(features: Mapping[str, Any]) -> list[str]:
+    """What is missing beside the bars, and the groups of features that are off: two lines, the report has the rest."""
+    said = [note.partition(":")[0] for note in features["notes"]]
+    if off := ", ".join(f"{group} ({why})" for group, why in features["off"].items()):
+        said.append(f"off: {off}")
+    lines = wrap("; ".join(said), WIDTH - 10, max_lines=2, placeholder=" …")
+    return [f"{name:10}{line}" for name, line in zip(("Features", ""), lines, strict=False)]
 
 
 def _audit(audit: Mapping[str, Any]) -> str:

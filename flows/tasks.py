@@ -18,7 +18,7 @@ from flows.steps import Steps
 from pipelines.artifacts import Artifacts, content_hash, digest
 from pipelines.context import Context
 from pipelines.runner import open_context
-from pipelines.workspace import Workspace, sync_source
+from pipelines.workspace import CONTEXT, Workspace, sync_context, sync_source
 from trading.errors import EngineError
 
 BARS = "data/validated/bars.parquet"
@@ -84,7 +84,7 @@ def retrain(job: Job) -> Outcome:
             return _Retraining(job).run()
 
     with tags(run.instrument.name, f"as_of:{as_of}", job.workspace.profile):
-        outcome: Outcome = body(run.symbol, run.timeframe, as_of, job.workspace.profile, str(job.workspace.source))
+        outcome: Outcome = body(run.symbol, run.timeframe, as_of, job.workspace.profile, job.workspace.given)
     return outcome
 
 
@@ -99,7 +99,7 @@ class _Retraining:
 
     def run(self) -> Outcome:
         known = _last_bar(self.files)
-        self.call("sync_source", partial(sync_source, self.workspace, self.workspace.source))
+        self.call("sync_source", self.sync)
         ran = self.run_stages()
         now = _last_bar(self.files)
         signals, report, changed = self.run_steps()
@@ -108,6 +108,11 @@ class _Retraining:
         else:
             self.log.info("no new bar since %s: nothing to do", now)
         return Outcome(tuple(ran), now != known, tuple(signals), report)
+
+    def sync(self) -> None:
+        """Bring what the user gave into the workspace."""
+        sync_source(self.workspace, self.workspace.source)
+        sync_context(self.workspace)
 
     def call(self, name: str, function: Callable[[], Any]) -> Any:
         """Call a function as a task."""
@@ -200,9 +205,12 @@ class _Retraining:
 
 
 def as_given(where: str, workspace: Workspace) -> str:
-    """A place in the workspace's copy of the source, said of the file that the user gave."""
-    given, copy = str(workspace.source), workspace.run.source
-    return given if where == copy else where.replace(str(workspace.root / copy), given)
+    """A place in the workspace's copies, said of the file, the series or the folder that the user gave."""
+    given, copy = workspace.given, workspace.run.source
+    if where == copy:
+        return given
+    where = where.replace(str(workspace.root / copy), given)
+    return where.replace(str(workspace.root / CONTEXT), str(workspace.context))
 
 
 def verdict_text(evidence: Mapping[str, Any], verdict: Mapping[str, Any]) -> str:

@@ -1,15 +1,17 @@
 """What is registered and served for one horizon: a folder of graphs, a spec, and the history that serving starts from.
 
-    <member>.onnx            one graph a member, with the uniform interface
-    bundle.json              the spec; names each member's file with its window, weight and digest
-    history.parquet          the last validated bars: warm-up of the features, longest window, and holding time
-    walk_forward.parquet     the recipe's out-of-sample net returns (added when it is registered)
+    <member>.onnx               one graph a member, with the uniform interface
+    bundle.json                 the spec; names each file with its digest, members' with window and weight
+    history.parquet             the last validated bars: warm-up of the features, longest window, and holding time
+    context-<n>-<name>.parquet  what features read beside these bars, a file for each series, as far back as they need
+    walk_forward.parquet        the recipe's out-of-sample net returns (added when it is registered)
 
 Loading executes nothing but graphs, and imports nothing but ONNX Runtime, numpy and pandas.
 """
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from models.blend import VOTE, weighted_mean
+from models.bundle_files import as_json, checked, put_in_place, require_keys, sha256_of
 from models.feature_names import require_names
 from models.onnx_session import OnnxSession
 from models.windows import as_float32
@@ -29,9 +32,9 @@ from trading.errors import ModelError, WorkspaceError
 if TYPE_CHECKING:
     import onnx
 
-SCHEMA = 1
+SCHEMA = 2
 SPEC, HISTORY, WALK_FORWARD = "bundle.json", "history.parquet", "walk_forward.parquet"
-# What a caller's spec holds; members, schema and the history's digest are written here.
+# What a caller's spec holds; schema, members, context and the digests of files are written here.
 REQUIRED = (
     "model_name",
     "symbol",
@@ -53,7 +56,9 @@ REQUIRED = (
     "max_gap",
     "max_jump",
 )
-_WRITTEN = ("schema", "members", "history_sha256")
+_WRITTEN = ("schema", "members", "history_sha256", "context")
+# What a spec says about its features: names and order of the columns, and all that the engine is rebuilt from.
+_FEATURES = ("groups", "assets", "series", "names", "hash", "warmup")
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,12 @@ class Bundle:
         """The bars that serving starts from, as they were validated."""
         return pd.read_parquet(self.folder / HISTORY)
 
+    def context(self) -> dict[str, pd.DataFrame]:
+        """What the features of that history read beside it, by the names of the series; in the form it was given."""
+        return {
+            entry["name"]: pd.read_parquet(self.folder / Path(entry["file"]).name) for entry in self.spec["context"]
+        }
+
     def walk_forward(self) -> pd.DataFrame | None:
         """The recipe's out-of-sample stream, column ``net_return``; None before the bundle was registered."""
         path = self.folder / WALK_FORWARD
@@ -153,7 +164,14 @@ class Bundle:
         return self.predict_members(features)[VOTE].rename("prob_up")
 
 
-def write_bundle(folder: Path, *, members: Sequence[Member], spec: Mapping[str, Any], history: pd.DataFrame) -> Path:
+def write_bundle(
+    folder: Path,
+    *,
+    members: Sequence[Member],
+    spec: Mapping[str, Any],
+    history: pd.DataFrame,
+    context: Mapping[str, pd.DataFrame] | None = None,
+) -> Path:
     """Write a bundle folder in one step: a kill leaves no half of one under its name.
 
     Parameters
@@ -166,15 +184,18 @@ def write_bundle(folder: Path, *, members: Sequence[Member], spec: Mapping[str, 
         The keys of ``REQUIRED``; plain values, numpy scalars and timestamps.
     history
         Bars that serving starts from.
+    context
+        What features read beside these bars, by the names of the series; None where they read the bars alone.
 
     Raises
     ------
     ModelError
-        If the spec is incomplete, or members do not fit it.
+        If the spec is incomplete, or members or context do not fit it.
     WorkspaceError
         If the folder cannot be written.
     """
-    _require_keys(spec, REQUIRED, where=str(folder))
+    require_keys(spec, REQUIRED, where=str(folder))
+    require_keys(spec["features"], _FEATURES, where=str(folder))
     if clash := [key for key in _WRITTEN if key in spec]:
         raise ModelError(
             f"{clash[0]!r} in the spec", where=str(folder), rule="it is written here", remedy="leave it out"
@@ -187,11 +208,19 @@ def write_bundle(folder: Path, *, members: Sequence[Member], spec: Mapping[str, 
         file, content = f"{member.name}.onnx", member.content
         entry = {"name": member.name, "file": file, "window": member.window, "weight": member.weight}
         _open(entry, content, spec, where=str(folder))
-        listed.append({**entry, "sha256": _sha256(content)})
+        listed.append({**entry, "sha256": sha256_of(content)})
         contents[file] = content
     contents[HISTORY] = history.to_parquet(None, compression="zstd")
-    written = {**spec, "schema": SCHEMA, "members": listed, "history_sha256": _sha256(contents[HISTORY])}
-    contents[SPEC] = _json(written, where=str(folder)).encode()
+    beside = _files_of(context or {}, spec, where=str(folder))
+    contents |= {entry["file"]: content for entry, content in beside}
+    written = {
+        **spec,
+        "schema": SCHEMA,
+        "members": listed,
+        "history_sha256": sha256_of(contents[HISTORY]),
+        "context": [entry for entry, _ in beside],
+    }
+    contents[SPEC] = as_json(written, where=str(folder)).encode()
     temporary = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.tmp")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -200,7 +229,7 @@ def write_bundle(folder: Path, *, members: Sequence[Member], spec: Mapping[str, 
         temporary.mkdir()
         for file, content in contents.items():
             (temporary / file).write_bytes(content)
-        _replace(temporary, folder)
+        put_in_place(temporary, folder)
     except OSError as error:
         raise WorkspaceError(
             f"cannot write the bundle: {error}",
@@ -232,12 +261,17 @@ def load_bundle(folder: Path) -> Bundle:
         raise ModelError(
             f"bundle schema {found!r}", where=where, rule=f"this engine reads schema {SCHEMA}", remedy="train again"
         )
-    _require_keys(spec, (*REQUIRED, *_WRITTEN), where=where)
-    _checked(folder / HISTORY, spec["history_sha256"])
+    require_keys(spec, (*REQUIRED, *_WRITTEN), where=where)
+    require_keys(spec["features"], _FEATURES, where=where)
+    checked(folder / HISTORY, spec["history_sha256"])
+    for entry in spec["context"]:
+        require_keys(entry, ("name", "file", "sha256"), where=where)
+        checked(folder / Path(entry["file"]).name, entry["sha256"])
+    _require_series([entry["name"] for entry in spec["context"]], spec, where=where)
     sessions = {}
     for entry in spec["members"]:
-        _require_keys(entry, ("name", "file", "window", "weight", "sha256"), where=where)
-        content = _checked(folder / Path(entry["file"]).name, entry["sha256"])
+        require_keys(entry, ("name", "file", "window", "weight", "sha256"), where=where)
+        content = checked(folder / Path(entry["file"]).name, entry["sha256"])
         sessions[entry["name"]] = _open(entry, content, spec, where=where)
     if not sessions:
         raise ModelError("a bundle without members", where=where, rule="one or more", remedy="train again")
@@ -248,7 +282,7 @@ def bundle_hash(folder: Path) -> str:
     """SHA-256 of the folder's files and their names, in the order of the names."""
     total = hashlib.sha256()
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        total.update(f"{file.relative_to(folder).as_posix()}\0{_sha256(file.read_bytes())}\0".encode())
+        total.update(f"{file.relative_to(folder).as_posix()}\0{sha256_of(file.read_bytes())}\0".encode())
     return total.hexdigest()
 
 
@@ -268,55 +302,25 @@ def _open(entry: Mapping[str, Any], content: bytes, spec: Mapping[str, Any], *, 
     return session
 
 
-def _checked(path: Path, sha256: str) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path.name} cannot be read: {error}", where=str(path), remedy="train again") from error
-    if _sha256(content) != sha256:
+def _files_of(
+    context: Mapping[str, pd.DataFrame], spec: Mapping[str, Any], *, where: str
+) -> list[tuple[dict[str, str], bytes]]:
+    """An entry of the spec and a file's content for each series, in the order of their names."""
+    _require_series(list(context), spec, where=where)
+    found = []
+    for number, name in enumerate(sorted(context), 1):
+        content = context[name].to_parquet(None, compression="zstd")
+        file = f"context-{number}-{re.sub(r'[^A-Za-z0-9_]+', '-', name)}.parquet"
+        found.append(({"name": name, "file": file, "sha256": sha256_of(content)}, content))
+    return found
+
+
+def _require_series(given: Sequence[str], spec: Mapping[str, Any], *, where: str) -> None:
+    read = [*spec["features"]["assets"], *spec["features"]["series"]]
+    if sorted(given) != sorted(read):
         raise ModelError(
-            f"{path.name} is not the file that was written",
-            where=str(path),
-            rule=f"SHA-256 {sha256}, as {SPEC} says",
-            remedy="fetch the bundle again, or train again",
+            f"context of {', '.join(sorted(given)) or 'nothing'}",
+            where=where,
+            rule=f"what the features read beside the bars: {', '.join(sorted(read)) or 'nothing'}",
+            remedy="train again",
         )
-    return content
-
-
-def _require_keys(mapping: Mapping[str, Any], keys: Sequence[str], *, where: str) -> None:
-    if missing := [key for key in keys if key not in mapping]:
-        raise ModelError(
-            f"{missing[0]!r} is missing from the spec", where=where, rule="a complete spec", remedy="add it"
-        )
-
-
-def _replace(temporary: Path, folder: Path) -> None:
-    """Put a finished folder in the place of an older one; between the two renames there is none, never a mixture."""
-    old = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.old.tmp")
-    if folder.exists():
-        folder.replace(old)
-    temporary.replace(folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _json(content: Mapping[str, Any], *, where: str) -> str:
-    try:
-        return json.dumps(content, indent=2, sort_keys=True, allow_nan=False, default=_plain) + "\n"
-    except (TypeError, ValueError) as error:
-        raise ModelError(
-            f"the spec is not JSON: {error}", where=where, rule="plain, finite values", remedy="convert the value"
-        ) from error
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, pd.Timestamp):
-        return value.isoformat()
-    if isinstance(value, Path):
-        return value.as_posix()
-    raise TypeError(f"{type(value).__name__} {value!r}")
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,7 +13,10 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 
+from pipelines.pieces import PIECE, Spool, arrow_table
 from trading.errors import StageError, WorkspaceError
+
+_BUFFER = 1 << 20
 
 
 class Artifacts:
@@ -45,11 +49,67 @@ class Artifacts:
         """
         return pd.read_parquet(self._present(name))
 
+    def read_frames(self, name: str, rows: int = PIECE) -> Iterator[pd.DataFrame]:
+        """A frame from Parquet in pieces of ``rows`` rows, one at least; raises as :meth:`read_frame`."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        # With a buffer a column is read bit by bit, and not as much of it as there is in a group of rows.
+        with pq.ParquetFile(self._present(name), buffer_size=_BUFFER) as file:
+            for batch in file.iter_batches(rows):
+                yield pa.Table.from_batches([batch]).to_pandas()
+            if not file.metadata.num_rows:
+                yield file.schema_arrow.empty_table().to_pandas()
+
+    def read_index(self, name: str) -> pd.DatetimeIndex:
+        """The stamps of a frame that has them as its index, without its columns; raises as :meth:`read_frame`."""
+        return pd.DatetimeIndex(pd.read_parquet(self._present(name), columns=[]).index)
+
+    def count_rows(self, name: str) -> int:
+        """Rows of a frame, without reading them; raises as :meth:`read_frame`."""
+        import pyarrow.parquet as pq
+
+        return int(pq.read_metadata(self._present(name)).num_rows)
+
+    def columns(self, name: str) -> list[str]:
+        """Columns of a frame, without reading its rows; raises as :meth:`read_frame`."""
+        import pyarrow.parquet as pq
+
+        schema = pq.read_schema(self._present(name))
+        index = schema.pandas_metadata["index_columns"] if schema.pandas_metadata else []
+        return [column for column in schema.names if column not in index]
+
     def write_frame(self, name: str, frame: pd.DataFrame) -> Path:
         """Write a frame as Parquet (zstd)."""
         with _atomic(self.path(name)) as temporary:
             frame.to_parquet(temporary, compression="zstd")
         return self.path(name)
+
+    def write_frames(self, name: str, pieces: Iterable[pd.DataFrame]) -> Path:
+        """Write a frame that comes in pieces as :meth:`write_frame` would write it whole, a group of rows for each.
+
+        Parameters
+        ----------
+        name
+            Of the file, which is put into place when all pieces are in it.
+        pieces
+            Consecutive rows, one piece at least. A numbering of the rows is not stored.
+        """
+        import pyarrow.parquet as pq
+
+        tables = map(arrow_table, pieces)
+        first = next(tables)
+        with (
+            _atomic(self.path(name)) as temporary,
+            pq.ParquetWriter(temporary, first.schema, compression="zstd") as writer,
+        ):
+            for table in chain([first], tables):
+                writer.write_table(table, row_group_size=max(len(table), 1))
+        return self.path(name)
+
+    def spool(self) -> Spool:
+        """Room for a frame that is read again before it is known how it is to be written."""
+        return Spool(self.root)
 
     def read_json(self, name: str) -> Any:
         """An object from JSON; raises as :meth:`read_frame`."""

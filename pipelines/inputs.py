@@ -9,11 +9,29 @@ from pipelines.schemas import bar_schema, checked, feature_schema, label_schema
 BARS = "data/validated/bars.parquet"
 FEATURES = "data/features/features.parquet"
 SPEC = "data/features/spec.json"
+RECORD = "data/raw/ingest.json"
 
 
 def read_bars(files: Artifacts) -> pd.DataFrame:
     """Validated bars."""
     return checked(files.read_frame(BARS), bar_schema(), BARS)
+
+
+def read_context(files: Artifacts) -> dict[str, pd.DataFrame]:
+    """What was published beside the bars, as :meth:`pipelines.features.engine.FeatureEngine.batch` takes it.
+
+    *Ingest* writes each to ``data/raw/context/<slug>.parquet`` and lists them under ``context`` in its record. The slug
+    is that of the symbol, ``ETH-USD``, or the name of the series, ``fear_greed``.
+
+    Returns
+    -------
+    dict
+        By unified symbol the bars of other instruments at the run's timeframe (index ``timestamp``, their openings in
+        UTC; ``open high low close volume``); by name the series of :mod:`pipelines.sentiment` (index ``published_at``).
+        Instruments come first, both are in the order of their names. Nothing in it was known later than the run's
+        ``as_of``. Empty where the run has no context.
+    """
+    return {one["name"]: files.read_frame(one["path"]) for one in files.read_json(RECORD)["context"]}
 
 
 def read_features(files: Artifacts) -> pd.DataFrame:

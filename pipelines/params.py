@@ -36,6 +36,9 @@ Group = Literal[
     "statistical",
     "calendar",
     "multi_timeframe",
+    "order_flow",
+    "cross_asset",
+    "sentiment",
 ]
 Family = Literal["random_forest", "xgboost", "lstm"]
 SelectionMethod = Literal["none", "mutual_information", "permutation", "clusters"]
@@ -61,7 +64,7 @@ class ValidateParams(Strict):
 
 
 class FeatureParams(Strict):
-    """Groups of features that are computed."""
+    """Groups of features that are computed, as far as what they are computed from is there."""
 
     groups: list[Group]
 
@@ -280,11 +283,12 @@ class Params(Strict):
 
 
 class RunIdentity(Strict):
-    """All of ``run.yaml``: the instrument, where its bars come from, and the moment the run stands at."""
+    """All of ``run.yaml``: the instrument, its bars, the folder of what stands beside them, the moment it stands at."""
 
     symbol: str
     timeframe: str
     source: str
+    context: str
     as_of: datetime | None
 
     @model_validator(mode="after")
@@ -354,6 +358,13 @@ def read_run(path: Path) -> RunIdentity:
         As :func:`parse_params`.
     """
     raw = _mapping(path)
+    if "context" not in raw:
+        raise ParamsError(
+            "context is missing",
+            where=str(path),
+            rule="the folder of what stands beside the bars; it may be empty",
+            remedy="add the line `context: data/context`",
+        )
     if isinstance(as_of := raw.get("as_of"), str):
         try:
             raw["as_of"] = datetime.fromisoformat(as_of)

@@ -5,13 +5,13 @@ pandera costs half a second to import, so it is imported by the functions that n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from trading.bars import COLUMNS
+from trading.bars import COLUMNS, ORDER_FLOW
 from trading.errors import BarError
 
 if TYPE_CHECKING:
@@ -28,14 +28,20 @@ _WORDS = {
 
 
 def bar_schema() -> DataFrameSchema:
-    """Bars: positive prices with low <= open, close <= high, volume >= 0; columns in the order of ``COLUMNS``."""
+    """Bars: positive prices with low <= open, close <= high, volume >= 0; columns in the order of ``COLUMNS``.
+
+    Both columns of ``ORDER_FLOW`` may follow, with amounts not below 0.
+    """
     import pandera.pandas as pa
 
     columns = {name: pa.Column(float, [_finite(), pa.Check.gt(0, error="above 0")]) for name in PRICES}
-    columns["volume"] = pa.Column(float, [_finite(), pa.Check.ge(0, error="not below 0")])
+    for name in ["volume", *ORDER_FLOW]:
+        amount = [_finite(), pa.Check.ge(0, error="not below 0")]
+        columns[name] = pa.Column(float, amount, required=name not in ORDER_FLOW)
     rules = [
         pa.Check(_low_is_lowest, error="low is the lowest price of its bar", ignore_na=False),
         pa.Check(_high_is_highest, error="high is the highest price of its bar", ignore_na=False),
+        pa.Check(_order_flow_is_whole, error=f"{' and '.join(ORDER_FLOW)} together or not at all", ignore_na=False),
     ]
     return pa.DataFrameSchema(columns, checks=rules, index=_stamps(), strict=True, ordered=True, name="bars")
 
@@ -44,7 +50,8 @@ def raw_schema() -> DataFrameSchema:
     """Rows as they were found: one per row of the source, in time order, not yet believed.
 
     ``timestamp`` is a column: it may repeat, and NaT (a stamp that is not a time) sorts last. Prices and volume may be
-    NaN; ``fault_text`` then holds what stood there. ``quote_volume`` is there when the source has it.
+    NaN; ``fault_text`` then holds what stood there. ``quote_volume`` is there when the source has it, and so are both
+    columns of ``ORDER_FLOW``.
     """
     import pandera.pandas as pa
 
@@ -58,7 +65,7 @@ def raw_schema() -> DataFrameSchema:
         )
     }
     columns |= {name: pa.Column(float, nullable=True) for name in COLUMNS}
-    columns["quote_volume"] = pa.Column(float, nullable=True, required=False)
+    columns |= {name: pa.Column(float, nullable=True, required=False) for name in ["quote_volume", *ORDER_FLOW]}
     columns["fault_text"] = pa.Column("string", nullable=True)
     return pa.DataFrameSchema(columns, strict=True, name="raw bars")
 
@@ -143,6 +150,28 @@ def checked(frame: pd.DataFrame, schema: DataFrameSchema, where: str) -> pd.Data
     return frame
 
 
+def checked_pieces(pieces: Iterable[pd.DataFrame], schema: DataFrameSchema, where: str) -> Iterator[pd.DataFrame]:
+    """Hand on the pieces of a frame that keeps its contract.
+
+    The last row of a piece is checked once more with the next. What a contract says of neighbours, it then says across
+    pieces; and of what it says of all rows the same follows: stamps in order that differ from their neighbours' are
+    unique, and where no value is missing below one, none is missing later.
+
+    Parameters
+    ----------
+    pieces
+        Consecutive rows.
+    schema, where
+        As :func:`checked`, which says what is raised.
+    """
+    above, done = None, 0
+    for piece in pieces:
+        together = piece if above is None else pd.concat([above, piece])
+        checked(together, schema, f"{where}, from row {done}" if done else where)
+        above, done = (piece if len(piece) else together).iloc[-1:], done + len(piece)
+        yield piece
+
+
 def _breaches(cases: pd.DataFrame) -> list[str]:
     """One phrase for each broken rule.
 
@@ -204,6 +233,10 @@ def _low_is_lowest(bars: pd.DataFrame) -> pd.Series:
 
 def _high_is_highest(bars: pd.DataFrame) -> pd.Series:
     return bars["high"] >= bars[["open", "low", "close"]].max(axis=1)
+
+
+def _order_flow_is_whole(bars: pd.DataFrame) -> bool:
+    return sum(name in bars for name in ORDER_FLOW) in (0, len(ORDER_FLOW))
 
 
 def _nan_only_at_the_start(column: pd.Series) -> pd.Series:

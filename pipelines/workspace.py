@@ -7,7 +7,7 @@ its own, so that running one never makes another stale. All share one cache.
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from configparser import ConfigParser
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,17 +15,22 @@ from io import StringIO
 from pathlib import Path
 from uuid import uuid4
 
+import pandas as pd
 import yaml
 
 from pipelines.artifacts import Artifacts, digest
+from pipelines.exchange.source import file_name, series_of, venue_of, write_source
+from pipelines.ingest.context_files import context_files
 from pipelines.ingest.reader import SUFFIXES
 from pipelines.params import RunIdentity, overlay, read_params, read_run
 from pipelines.settings import Settings
+from pipelines.store.bar_store import BarStore, Series
 from trading.errors import BarError, WorkspaceError
 
 # What a stage runs on besides its data. Serving, dashboard and flows are no part of any stage.
 LINKS = ("dvc.yaml", "trading", "models", "pipelines")
 SOURCE = "source"
+CONTEXT = "data/context"
 
 
 @dataclass(frozen=True)
@@ -41,21 +46,32 @@ class Workspace:
     profile
         What its ``params.yaml`` was rendered with.
     source
-        The user's file or folder of bars; :func:`sync_source` brings it into the workspace.
+        The user's file or folder of bars, or the stored series'; :func:`sync_source` brings it into the workspace.
+    context
+        The user's folder of what stands beside the bars; :func:`sync_context` brings it into the workspace.
     settings
         Where the code and the state are.
+    series
+        The stored series of an exchange, where that is the source.
     """
 
     root: Path
     run: RunIdentity
     profile: str
     source: Path
+    context: Path
     settings: Settings
+    series: Series | None = None
 
     @property
     def is_home(self) -> bool:
         """Whether this is the repository root, which is the committed run's workspace."""
         return self.root == self.settings.home
+
+    @property
+    def given(self) -> str:
+        """The source as its user knows it: a path, or the series of an exchange."""
+        return str(self.series or self.source)
 
     @property
     def key(self) -> str:
@@ -71,23 +87,29 @@ def root_or_workspace(settings: Settings, run: RunIdentity, profile: str = "quic
     settings
         The root is a workspace only while state is kept there.
     run
-        A relative ``source`` is a path below ``settings.home``.
+        A relative ``source`` is a path below ``settings.home``; ``exchange:kraken`` are the stored bars of kraken. A
+        relative ``context`` is a folder below ``settings.home``.
     profile
         ``quick`` or a name under ``profiles`` of ``params.yaml``.
     """
-    settings = settings.model_copy(update={"home": settings.home.resolve(), "state": settings.state.resolve()})
-    source = settings.home / Path(run.source).expanduser()
+    folders = {"home": settings.home, "state": settings.state, "store": settings.store_folder}
+    settings = settings.model_copy(update={name: folder.resolve() for name, folder in folders.items()})
+    venue = venue_of(run.source)
+    series = None if venue is None else series_of(venue, run.instrument)
+    source = settings.store_folder / series.folder if series else settings.home / Path(run.source).expanduser()
     committed = read_run(settings.home / "run.yaml")
+    context, usual = ((settings.home / Path(one.context).expanduser()).resolve() for one in (run, committed))
     same = (run.instrument, run.source, run.as_of) == (committed.instrument, committed.source, committed.as_of)
-    if same and profile == "quick" and settings.state == settings.home:
-        return Workspace(settings.home, committed, profile, source, settings)
+    # DVC depends on a path: the bars of an exchange lie in a workspace of their own, whoever committed them.
+    if same and context == usual and profile == "quick" and settings.state == settings.home and series is None:
+        return Workspace(settings.home, committed, profile, source, context, settings)
+    held = file_name(series) if series else source.name
+    name = SOURCE if series is None and source.is_dir() else f"{SOURCE}/{held}"
     own = RunIdentity(
-        symbol=run.instrument.symbol,
-        timeframe=run.timeframe,
-        source=SOURCE if source.is_dir() else f"{SOURCE}/{source.name}",
-        as_of=run.as_of,
+        symbol=run.instrument.symbol, timeframe=run.timeframe, source=name, context=CONTEXT, as_of=run.as_of
     )
-    return Workspace(settings.state / "workspaces" / run.instrument.name, own, profile, source, settings)
+    root = settings.state / "workspaces" / run.instrument.name
+    return Workspace(root, own, profile, source, context, settings, series)
 
 
 @contextmanager
@@ -152,6 +174,7 @@ def prepare(workspace: Workspace) -> None:
         "symbol": run.symbol,
         "timeframe": run.timeframe,
         "source": run.source,
+        "context": run.context,
         # Text, for DVC takes an unquoted date for something that it cannot write down.
         "as_of": None if run.as_of is None else run.as_of.isoformat(),
     }
@@ -181,6 +204,8 @@ def sync_source(workspace: Workspace, source: Path) -> bool:
     """
     if workspace.is_home:
         return False
+    if workspace.series is not None:
+        return _sync_series(workspace, workspace.series)
     require_source(source)
     wanted = {source.name: source} if source.is_file() else _files(source, SUFFIXES)
     if not wanted:
@@ -190,7 +215,32 @@ def sync_source(workspace: Workspace, source: Path) -> bool:
             rule=f"files that end in {', '.join(SUFFIXES)}",
             remedy="put files of bars into it",
         )
-    target = workspace.root / SOURCE
+    return _mirror(wanted, workspace.root / SOURCE)
+
+
+def sync_context(workspace: Workspace) -> bool:
+    """Bring the files of the user's context folder into the workspace, as :func:`sync_source` brings the bars.
+
+    Returns
+    -------
+    bool
+        Whether anything was different.
+
+    Raises
+    ------
+    ParamsError, SeriesError
+        As :func:`pipelines.ingest.context_files.context_files`.
+    WorkspaceError
+        If a copy cannot be written.
+    """
+    found = context_files(workspace.context)
+    if workspace.is_home:
+        return False
+    return _mirror({path.name: path for path in found.values()}, workspace.root / CONTEXT)
+
+
+def _mirror(wanted: Mapping[str, Path], target: Path) -> bool:
+    """Make the files of a folder the wanted ones; tell whether any was different."""
     changed = False
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -204,6 +254,20 @@ def sync_source(workspace: Workspace, source: Path) -> bool:
             temporary = copy.with_name(f".{copy.name}.{uuid4().hex[:8]}.tmp")
             shutil.copyfile(file, temporary)
             temporary.replace(copy)
+            changed = True
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    return changed
+
+
+def _sync_series(workspace: Workspace, series: Series) -> bool:
+    """Write the stored bars into the workspace, as :func:`sync_source` copies a file of the user's."""
+    store, target = BarStore(workspace.settings.store_folder), workspace.root / SOURCE
+    as_of = None if workspace.run.as_of is None else pd.Timestamp(workspace.run.as_of)
+    try:
+        changed = write_source(store, series, target / file_name(series), as_of)
+        for other in _files(target).keys() - {file_name(series)}:
+            (target / other).unlink()
             changed = True
     except OSError as error:
         raise _unwritable(target, error) from error

@@ -1,15 +1,17 @@
 """What is registered: every instrument, the versions behind its aliases, and which of them can be served."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
-import pandas as pd
-
-from models.bundle import load_bundle
+from models.bundle import Bundle, load_bundle
 from pipelines.settings import Settings
 from pipelines.tracking import CANDIDATE, CHAMPION, Registered, Tracker, registered_horizons
+from serving.context_history import ContextHistory
 from serving.contracts import NotServedError, Unavailable, UnavailableError
+from serving.feature_tail import FeatureTail
 from serving.history import History
 from serving.predictor import Arm, Predictor
 from serving.served import Clock, Horizon, Served, utc_now
@@ -17,6 +19,7 @@ from trading.errors import EngineError, InstrumentError, ServingError
 from trading.instrument import Instrument
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -145,22 +148,7 @@ def open_catalog(settings: Settings, *, clock: Clock = utc_now) -> Catalog:
     served: dict[Instrument, Served] = {}
     closed: dict[Instrument, list[Unavailable]] = {}
     for instrument, live in live_versions(settings).items():
-        horizons, refused = [], []
-        for item in live:
-            try:
-                horizons.append(_open(instrument, item))
-            # Whatever is wrong with one version, an unreadable file or a bug, must not end the others.
-            except Exception as error:
-                expected = isinstance(error, EngineError)
-                refused.append(Unavailable(horizon=item.horizon, reason=_reason(error)))
-                _log.warning(
-                    "%s %s version %s cannot be served: %s",
-                    instrument.name,
-                    item.horizon,
-                    item.version.version,
-                    error,
-                    exc_info=not expected,
-                )
+        horizons, refused = _horizons(instrument, live)
         if horizons:
             served[instrument] = Served(horizons, clock=clock, unavailable=refused)
         else:
@@ -175,26 +163,98 @@ def open_catalog(settings: Settings, *, clock: Clock = utc_now) -> Catalog:
     return Catalog(served, closed)
 
 
-def _open(instrument: Instrument, item: Live) -> Horizon:
+@dataclass(frozen=True)
+class _Opened:
+    """A version that can be asked, and what it starts from."""
+
+    predictor: Predictor
+    history: History
+    context: ContextHistory
+
+
+def _horizons(instrument: Instrument, live: Sequence[Live]) -> tuple[list[Horizon], list[Unavailable]]:
+    """Every horizon that can be served, in the order given, and why the others cannot."""
+    refused: dict[str, Unavailable] = {}
+
+    def attempt(item: Live, function: Callable[[], T]) -> T | None:
+        try:
+            return function()
+        # Whatever is wrong with one version, an unreadable file or a bug, must not end the others.
+        except Exception as error:
+            expected = isinstance(error, EngineError)
+            refused[item.horizon] = Unavailable(horizon=item.horizon, reason=_reason(error))
+            _log.warning(
+                "%s %s version %s cannot be served: %s",
+                instrument.name,
+                item.horizon,
+                item.version.version,
+                error,
+                exc_info=not expected,
+            )
+            return None
+
+    opened = [(item, found) for item in live if (found := attempt(item, partial(_open, instrument, item)))]
+    rows = max((found.predictor.tail for _, found in opened), default=0)
+    begun: list[tuple[_Opened, FeatureTail]] = []
+    horizons: dict[str, Horizon] = {}
+    # The longest history first: its stream serves all that end as it does.
+    for item, found in sorted(opened, key=lambda one: -len(one[1].history.bars)):
+        horizon = attempt(item, partial(_horizon, found, begun, rows))
+        if horizon is not None:
+            horizons[item.horizon] = horizon
+    in_order = [item.horizon for item in live]
+    return [horizons[h] for h in in_order if h in horizons], [refused[h] for h in in_order if h in refused]
+
+
+def _open(instrument: Instrument, item: Live) -> _Opened:
     bundle = load_bundle(item.tracker.download(item.horizon, item.version.version))
     predictor = Predictor(bundle, item.version.version, item.arm)
-    parts = [bundle.history()]
-    if item.newest.version != item.version.version:
-        parts += _newest_bars(instrument, item)
+    newest = _newest(instrument, item, predictor.engine.columns)
+    max_jump = float(bundle.spec["max_jump"])
     history = History.union(
         instrument,
-        parts,
+        [bundle.history(), *([newest.history()] if newest else [])],
         rows=predictor.rows,
         max_gap=int(bundle.spec["max_gap"]),
-        max_jump=float(bundle.spec["max_jump"]),
+        max_jump=max_jump,
+        columns=predictor.engine.columns,
     )
-    return Horizon(predictor, history, predictor.signal(history.bars, request_id=""))
+    context = ContextHistory.union(
+        instrument,
+        predictor.engine,
+        [bundle.context(), *([newest.context()] if newest else [])],
+        max_jump=max_jump,
+    )
+    return _Opened(predictor, history, context)
 
 
-def _newest_bars(instrument: Instrument, item: Live) -> list[pd.DataFrame]:
-    """Bars of the newest version, which need not be the one that is served; without them, older ones do."""
+def _horizon(found: _Opened, begun: list[tuple[_Opened, FeatureTail]], rows: int) -> Horizon:
+    """A horizon on features that were begun for another one, where they are of the same bars, else on its own."""
+    features = next((tail for other, tail in begun if _ends_as(found, other)), None)
+    if features is None:
+        features = FeatureTail.begin(found.predictor.engine, found.history.bars, found.context, rows=rows)
+        begun.append((found, features))
+    return Horizon.at(found.predictor, found.history, features)
+
+
+def _ends_as(found: _Opened, longer: _Opened) -> bool:
+    """Whether two versions compute the same of the same: definitions, bars, and what is beside them."""
+    if found.predictor.feature_hash != longer.predictor.feature_hash:
+        return False
+    ours, theirs = found.context.frames, longer.context.frames
+    pairs = [(found.history.bars, longer.history.bars), *((ours[name], theirs[name]) for name in ours)]
+    return all(len(one) <= len(other) and one.equals(other.iloc[len(other) - len(one) :]) for one, other in pairs)
+
+
+def _newest(instrument: Instrument, item: Live, columns: Sequence[str]) -> Bundle | None:
+    """The newest version, which need not be the one that is served, for its bars; without them, older ones do."""
+    if item.newest.version == item.version.version:
+        return None
     try:
-        return [load_bundle(item.tracker.download(item.horizon, item.newest.version)).history()]
+        bundle = load_bundle(item.tracker.download(item.horizon, item.newest.version))
+        if missing := [name for name in columns if name not in bundle.history()]:
+            raise ServingError(f"bars without {', '.join(missing)}")
+        return bundle
     except Exception as error:
         _log.warning(
             "%s %s: the bars of version %s cannot be read, so version %s starts from its own: %s",
@@ -204,7 +264,7 @@ def _newest_bars(instrument: Instrument, item: Live) -> list[pd.DataFrame]:
             item.version.version,
             error,
         )
-        return []
+        return None
 
 
 def _reason(error: Exception) -> str:

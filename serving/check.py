@@ -25,6 +25,7 @@ from pipelines.settings import Settings
 from serving.catalog import Live, live_versions
 from serving.run import command, environment
 from serving.served import utc_now
+from trading.bars import ORDER_FLOW
 from trading.errors import ServingError
 from trading.instrument import Instrument
 
@@ -158,7 +159,8 @@ def _next_bar(live: Sequence[Live], signal: Mapping[str, Any], now: pd.Timestamp
     ]
     known = next(bars.loc[last].to_dict() for bars in stored if last in bars.index)
     prices = dict.fromkeys(("open", "high", "low", "close"), float(known["close"]))
-    return {"timestamp": (last + length).isoformat(), **prices, "volume": float(known["volume"])}
+    amounts = {name: float(known[name]) for name in ("volume", *ORDER_FLOW) if name in known}
+    return {"timestamp": (last + length).isoformat(), **prices, **amounts}
 
 
 def _free_port() -> int:

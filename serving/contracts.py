@@ -1,15 +1,18 @@
 """What a request says and what is answered."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 import pandas as pd
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
+from trading.bars import COLUMNS, ORDER_FLOW
 from trading.errors import EngineError, ServingError
 
 MAX_BARS = 20_000
+MAX_SERIES = 50
 # Epoch milliseconds of 2001 and of 2286: what is smaller are seconds, what is larger are micro- or nanoseconds.
 _EARLIEST_MS, _LATEST_MS = 10**12, 10**13
 
@@ -44,6 +47,33 @@ class Bar(BaseModel):
     low: float
     close: float
     volume: float
+    taker_buy_volume: float | None = Field(None, description="needed where features read order flow")
+    trades: float | None = Field(None, description="needed where features read order flow")
+
+
+class Observation(BaseModel):
+    """What an external series said, once."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    published_at: Stamp = Field(description="when it became public: ISO 8601 with its offset, or epoch milliseconds")
+    value: float | None = Field(None, description="Fear & Greed Index from 0 to 100; funding rate as a fraction")
+    title: str | None = Field(None, max_length=1000, description="a headline")
+    score: float | None = Field(None, description="of a headline, in [-1, 1], in place of the lexicon's")
+
+
+def _kind(entries: object) -> str:
+    """What a list beside the bars holds, by its first entry: it is complained about as what it looks like."""
+    first = entries[0] if isinstance(entries, list) and entries else {}
+    looks = isinstance(first, Bar) or (isinstance(first, dict) and not {"timestamp", *COLUMNS}.isdisjoint(first))
+    return "bars" if looks else "observations"
+
+
+Beside = Annotated[
+    Annotated[list[Bar], Field(max_length=MAX_BARS), Tag("bars")]
+    | Annotated[list[Observation], Field(max_length=MAX_BARS), Tag("observations")],
+    Discriminator(_kind),
+]
 
 
 class PredictRequest(BaseModel):
@@ -57,6 +87,13 @@ class PredictRequest(BaseModel):
         None,
         max_length=MAX_BARS,
         description="closed bars in time order; what overlaps the history must agree with it",
+    )
+    context: dict[str, Beside] | None = Field(
+        None,
+        max_length=MAX_SERIES,
+        description="what was published beside the bars since: by symbol closed bars of another instrument, by name "
+        "observations of fear_greed, funding_rate or headlines",
+        examples=[{"fear_greed": [{"published_at": "2019-10-01T00:00:00Z", "value": 42}]}],
     )
 
 
@@ -83,10 +120,18 @@ class Signal(BaseModel):
     arm: Literal["champion", "candidate"]
     evidence: Literal["proven", "unproven"] = Field(description="unproven: for paper trading only")
     feature_hash: str = Field(description="SHA-256 of the feature row that was used")
+    features_since: datetime = Field(
+        description="open of the oldest bar that features were computed from: the same bars from there on give the "
+        "same row, to the bit"
+    )
     missing_bars: int = Field(
         ge=0,
         description="places of the time grid without a bar, from the oldest bar that the signal was computed from "
         "(features' warm-up, model's window and holding time) up to bar_time; 0: no hole",
+    )
+    stale: list[str] = Field(
+        description="series beside the bars of which nothing young enough was known at the close of the bar: their "
+        "features said so, and were neutral"
     )
     request_id: str
 
@@ -124,9 +169,29 @@ def error_response(error: EngineError) -> tuple[int, dict[str, Any]]:
     }
 
 
-def bars_frame(bars: list[Bar]) -> pd.DataFrame:
-    """Bars of a request as the frame that everything else takes; order and duplicates are kept as sent."""
+def bars_frame(bars: Sequence[Bar]) -> pd.DataFrame:
+    """Bars of a request as the frame that everything else takes; order and duplicates are kept as sent.
+
+    The columns of the order flow are there where any bar has them, NaN in bars that do not.
+    """
     index = pd.DatetimeIndex([bar.timestamp for bar in bars], tz="UTC", name="timestamp")
-    columns = ["open", "high", "low", "close", "volume"]
+    columns = [*COLUMNS, *(name for name in ORDER_FLOW if any(getattr(bar, name) is not None for bar in bars))]
     rows = [[getattr(bar, column) for column in columns] for bar in bars]
     return pd.DataFrame(rows, index=index, columns=columns, dtype=float)
+
+
+def context_frames(context: Mapping[str, Sequence[Bar] | Sequence[Observation]]) -> dict[str, pd.DataFrame]:
+    """What a request says beside the bars: frames of :func:`bars_frame`, and of observations as tables have them.
+
+    A table has the column ``published_at`` (UTC), and those of ``value``, ``title`` and ``score`` that any of its
+    observations has. A series with an empty list is left out.
+    """
+    frames = {}
+    for name, entries in context.items():
+        bars = [one for one in entries if isinstance(one, Bar)]
+        if bars:
+            frames[name] = bars_frame(bars)
+        elif entries:
+            frames[name] = pd.DataFrame([dict(one) for one in entries]).dropna(axis=1, how="all")
+            frames[name]["published_at"] = pd.to_datetime(frames[name]["published_at"], utc=True)
+    return frames

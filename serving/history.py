@@ -29,18 +29,37 @@ class History:
         Absent bars in a row that newer bars may leave: as many as the model has seen in training.
     max_jump
         Largest believable absolute log return over one bar, as when the training bars were validated.
+    columns
+        What is read of the bars.
     """
 
-    def __init__(self, instrument: Instrument, bars: pd.DataFrame, *, rows: int, max_gap: int, max_jump: float) -> None:
+    def __init__(
+        self,
+        instrument: Instrument,
+        bars: pd.DataFrame,
+        *,
+        rows: int,
+        max_gap: int,
+        max_jump: float,
+        columns: Sequence[str] = COLUMNS,
+    ) -> None:
         self.instrument = instrument
-        self.bars = bars[COLUMNS].iloc[-rows:]
+        self.columns = list(columns)
+        self.bars = bars[self.columns].iloc[-rows:]
         self.rows = rows
         self.max_gap = max_gap
         self.max_jump = max_jump
 
     @classmethod
     def union(
-        cls, instrument: Instrument, parts: Sequence[pd.DataFrame], *, rows: int, max_gap: int, max_jump: float
+        cls,
+        instrument: Instrument,
+        parts: Sequence[pd.DataFrame],
+        *,
+        rows: int,
+        max_gap: int,
+        max_jump: float,
+        columns: Sequence[str] = COLUMNS,
     ) -> "History":
         """History from the stored bars of several versions.
 
@@ -48,12 +67,17 @@ class History:
         touches what is newer: bars between two stored histories exist, and are merely not at hand. Holes within a part
         are holes of the market's data that a run has validated.
         """
-        newest_first = sorted(parts, key=lambda part: part.index[-1], reverse=True)
-        bars = newest_first[0][COLUMNS]
+        newest_first = sorted((part for part in parts if len(part)), key=lambda part: part.index[-1], reverse=True)
+        bars = next(iter(newest_first), parts[0])[list(columns)]
         for older in newest_first[1:]:
             if older.index[-1] >= bars.index[0] - instrument.bar:
-                bars = pd.concat([older.loc[older.index < bars.index[0], COLUMNS], bars])
-        return cls(instrument, bars, rows=rows, max_gap=max_gap, max_jump=max_jump)
+                bars = pd.concat([older.loc[older.index < bars.index[0], list(columns)], bars])
+        return cls(instrument, bars, rows=rows, max_gap=max_gap, max_jump=max_jump, columns=columns)
+
+    def fresh(self, newer: pd.DataFrame) -> pd.DataFrame:
+        """Those of some bars that come after its last one."""
+        after = newer.index > self.bars.index[-1] if len(self.bars) else np.ones(len(newer), dtype=np.bool_)
+        return newer.loc[after, self.columns]
 
     def extended(self, newer: pd.DataFrame, now: pd.Timestamp) -> "History":
         """History with newer bars at its end.
@@ -72,13 +96,14 @@ class History:
         Raises
         ------
         ServingError
-            For bars out of order, off the grid, unfinished, at odds with the history, far from its end, or breaking a
-            rule of validation.
+            For bars without a column that is read, out of order, off the grid, unfinished, at odds with the history,
+            far from its end, or breaking a rule of validation.
         """
+        self._complete(newer)
         self._in_order(newer)
         self._finished(newer, now)
         self._agreeing(newer)
-        fresh = newer.loc[newer.index > self.bars.index[-1], COLUMNS]
+        fresh = self.fresh(newer)
         if fresh.empty:
             return self
         self._believable(fresh)
@@ -89,7 +114,17 @@ class History:
             rows=self.rows,
             max_gap=self.max_gap,
             max_jump=self.max_jump,
+            columns=self.columns,
         )
+
+    def _complete(self, newer: pd.DataFrame) -> None:
+        if missing := [name for name in self.columns if name not in newer]:
+            raise ServingError(
+                f"bars without {', '.join(missing)}",
+                where=self.instrument.name,
+                rule=f"the features that are served are computed from {', '.join(self.columns)}",
+                remedy="send them with every bar, as the source has them that the model learned from",
+            )
 
     def _in_order(self, newer: pd.DataFrame) -> None:
         late = np.flatnonzero(newer.index[1:] <= newer.index[:-1])
@@ -113,9 +148,9 @@ class History:
         """Judge new bars by the rules that the training bars were validated by."""
         # The last known bar was believed in its own context; all that a newer one is measured from is its close.
         known = self.bars.iloc[-1:].copy()
-        known[["open", "high", "low"]] = known["close"].iloc[0]
+        known[["open", "high", "low"]] = known[["close"] * 3].to_numpy()
         rows = pd.concat([known, fresh]).rename_axis("timestamp").reset_index()
-        broken = broken_rules(rows, self.instrument.bar, self.max_jump).iloc[1:]
+        broken = broken_rules(rows, self.instrument.bar, self.max_jump).iloc[len(known) :]
         wrong = np.flatnonzero(broken.notna())
         if len(wrong):
             rule = str(broken.iloc[wrong[0]])
@@ -138,14 +173,14 @@ class History:
 
     def _agreeing(self, newer: pd.DataFrame) -> None:
         common = newer.index.intersection(self.bars.index)
-        sent, known = newer.loc[common, COLUMNS], self.bars.loc[common, COLUMNS]
+        sent, known = newer.loc[common, self.columns], self.bars.loc[common]
         differs = ~np.isclose(sent, known, rtol=_AGREE, atol=0.0)
         if differs.any():
             row, column = (int(found[0]) for found in np.nonzero(differs))
             ours, theirs = float(known.to_numpy()[row, column]), float(sent.to_numpy()[row, column])
             raise self._refused(
                 common[row],
-                f"its {COLUMNS[column]} is {theirs:g}, and the history has {ours:g}",
+                f"its {self.columns[column]} is {theirs:g}, and the history has {ours:g}",
                 rule="bars that overlap the history agree with it",
                 remedy="send bars of the source that the model learned from, or only newer ones",
             )

@@ -9,6 +9,8 @@ import pandas as pd
 from models.bundle import Bundle
 from models.return_scale import ReturnScale
 from pipelines.features.engine import FeatureEngine
+from pipelines.features.operators import column
+from serving.context_history import Frames
 from serving.contracts import Signal
 from trading.costs import Costs
 from trading.errors import ModelError, ServingError
@@ -22,7 +24,7 @@ Arm = Literal["champion", "candidate"]
 
 
 class Predictor:
-    """One version of one horizon's model. Pure: the same bars give the same signal, to the bit.
+    """One version of one horizon's model. Pure: the same bars and context give the same signal, to the bit.
 
     Parameters
     ----------
@@ -49,7 +51,10 @@ class Predictor:
         self.horizon: str = spec["horizon"]
         self.horizon_bars: int = spec["horizon_bars"]
         self.feature_hash: str = spec["features"]["hash"]
-        self.engine = FeatureEngine(spec["features"]["groups"], spec["timeframe"])
+        definition = spec["features"]
+        self.engine = FeatureEngine(
+            definition["groups"], spec["timeframe"], assets=definition["assets"], series=definition["series"]
+        )
         if self.engine.spec_hash != self.feature_hash:
             raise ServingError(
                 f"version {version} of {spec['model_name']} was trained on other features than this code computes",
@@ -58,13 +63,14 @@ class Predictor:
                 remedy="serve with the code of that commit, or run `engine run` with this one",
             )
         self._names = bundle.feature_names
+        self._flags = _flags(self.engine)
         self._require_same_values()
         self._scale = ReturnScale(**{key: spec["return_scale"][key] for key in ("mean_abs", "low", "high")})
         self._cost = Costs(**spec["costs"]).per_side
         self._round_trips: float = spec["positions"]["round_trips"]
         window = bundle.window
         # The position looks back over the horizon, and the first of these rows needs its window.
-        self._tail = self.horizon_bars + window - 1
+        self.tail = self.horizon_bars + window - 1
         self.rows: int = spec["features"]["warmup"] + window + self.horizon_bars
 
     def _require_same_values(self) -> None:
@@ -80,7 +86,7 @@ class Predictor:
             )
         trained = np.asarray(spec["last_features"], dtype=np.float64)
         history = self.bundle.history()
-        now = self.features(history)[self._names].iloc[-1].to_numpy(dtype=np.float64)
+        now = self.features(history, self.bundle.context())[self._names].iloc[-1].to_numpy(dtype=np.float64)
         same = trained.shape == now.shape and np.isclose(now, trained, rtol=_SAME, atol=_SAME)
         if not np.all(same):
             differing = [n for n, s in zip(self._names, np.broadcast_to(same, now.shape), strict=True) if not s]
@@ -91,21 +97,25 @@ class Predictor:
                 remedy=f"serve with the code of commit {spec['commit']}, or run `engine run` with this one",
             )
 
-    def features(self, bars: pd.DataFrame) -> pd.DataFrame:
-        """Features of bars, as research computes them."""
-        return self.engine.batch(bars)
+    def features(self, bars: pd.DataFrame, context: Frames | None = None) -> pd.DataFrame:
+        """Features of bars and of what was published beside them, as research computes them."""
+        return self.engine.batch(bars, context)
 
-    def signal(self, bars: pd.DataFrame, *, request_id: str, features: pd.DataFrame | None = None) -> Signal:
+    def signal(
+        self, bars: pd.DataFrame, features: pd.DataFrame, *, request_id: str, since: pd.Timestamp | None = None
+    ) -> Signal:
         """What the version says at the close of the last bar.
 
         Parameters
         ----------
         bars
             At least ``rows`` of them, in time order.
+        features
+            Their features, at least the last ``tail`` rows: of :meth:`features`, or of a stream.
         request_id
             Whose answer it is.
-        features
-            :meth:`features` of the same bars, where they are at hand.
+        since
+            Oldest bar that the features were computed from; None for the first of ``bars``.
 
         Raises
         ------
@@ -119,7 +129,7 @@ class Predictor:
                 rule="features are warm before they are used",
                 remedy="run `engine run`, which stores enough of them, or send older bars as well",
             )
-        table = (self.features(bars) if features is None else features)[self._names].iloc[-self._tail :]
+        table = features[self._names].iloc[-self.tail :]
         probability = self.bundle.predict_members(table)["vote"].iloc[-self.horizon_bars :]
         volatility = table[VOLATILITY].iloc[-self.horizon_bars :]
         edge = self._scale.edge(probability, volatility, self.horizon_bars)
@@ -150,7 +160,9 @@ class Predictor:
             arm=self.arm,
             evidence="proven" if self.arm == "champion" else "unproven",
             feature_hash=hashlib.sha256(row.tobytes()).hexdigest(),
+            features_since=(bars.index[0] if since is None else since).to_pydatetime(),
             missing_bars=self._missing_bars(bars.index[-self.rows :]),
+            stale=[name for name, flag in self._flags.items() if table[flag].iloc[-1] == 1.0],
             request_id=request_id,
         )
 
@@ -158,3 +170,9 @@ class Predictor:
         """Places of the grid between the first and the last stamp that have no bar."""
         places: float = (stamps[-1] - stamps[0]) / self.instrument.bar + 1
         return round(places) - len(stamps)
+
+
+def _flags(engine: FeatureEngine) -> dict[str, str]:
+    """The feature of each series that is 1 where nothing young enough is known of it."""
+    named = {feature.expression.identity: feature.name for feature in engine.features}
+    return {one.name: named[column(one.missing).identity] for one in engine.series}

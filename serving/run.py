@@ -11,6 +11,7 @@ import pandas as pd
 
 from pipelines.settings import Settings, quiet_environment
 from serving.catalog import open_catalog
+from serving.context_history import Frames
 from serving.contracts import Signal
 from trading.errors import ServingError
 
@@ -70,7 +71,12 @@ def serve(settings: Settings) -> NoReturn:
 
 
 def predict_once(
-    settings: Settings, symbol: str, bars: pd.DataFrame | None = None, *, timeframe: str | None = None
+    settings: Settings,
+    symbol: str,
+    bars: pd.DataFrame | None = None,
+    *,
+    timeframe: str | None = None,
+    context: Frames | None = None,
 ) -> list[Signal]:
     """What the service would answer, in this process.
 
@@ -82,10 +88,12 @@ def predict_once(
         Unified symbol or slug; the timeframe is needed only where several are served.
     bars
         Closed bars that follow the history, in time order.
+    context
+        What was published beside them, as :meth:`serving.context_history.ContextHistory.extended` takes it.
 
     Raises
     ------
-    ServingError
+    EngineError
         As the service answers with 400, 404 and 503.
     """
-    return open_catalog(settings).find(symbol, timeframe).signals(bars, request_id=str(uuid4()))
+    return open_catalog(settings).find(symbol, timeframe).signals(bars, context, request_id=str(uuid4()))

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 from pipelines.settings import Settings, quiet_environment
 from pipelines.workers import die_with_parent
 from serving.catalog import open_catalog
-from serving.contracts import PredictRequest, PredictResponse, bars_frame, error_response
+from serving.contracts import PredictRequest, PredictResponse, bars_frame, context_frames, error_response
 from trading.errors import EngineError
 
 
@@ -22,8 +22,8 @@ from trading.errors import EngineError
 class SignalService:
     """Answers for every instrument that has a registered version.
 
-    One worker: it remembers the bars that callers bring, and two would remember different ones. A restart forgets them
-    and starts from the bars stored with the versions.
+    One worker: it remembers what callers bring, and two would remember different things. A restart forgets that and
+    starts from the bars stored with the versions.
     """
 
     def __init__(self) -> None:
@@ -37,12 +37,14 @@ class SignalService:
     def predict(self, request: PredictRequest, /) -> PredictResponse | JSONResponse:
         """A signal per horizon at the close of the newest bar.
 
-        Bars are remembered; send the ones that closed since. What is unproven is for paper trading only.
+        Bars and observations beside them are remembered; send those that closed or were published since. What is
+        unproven is for paper trading only.
         """
         try:
             served = self.catalog.find(request.symbol, request.timeframe)
             newer = bars_frame(request.bars) if request.bars else None
-            signals, unavailable = served.answer(newer, request_id=str(uuid4()))
+            context = context_frames(request.context or {})
+            signals, unavailable = served.answer(newer, context, request_id=str(uuid4()))
             return PredictResponse(signals=signals, unavailable=unavailable)
         except EngineError as error:
             status, body = error_response(error)

@@ -1,5 +1,6 @@
 """Small real bundles for tests: graphs of a few weights, no training."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,13 @@ from onnx import TensorProto, helper, numpy_helper
 from models.bundle import Member, bundle_hash, write_bundle
 from pipelines.artifacts import Artifacts
 from pipelines.context import Context
+from pipelines.features.engine import FeatureEngine
 from pipelines.params import Params, RunIdentity
 from pipelines.settings import Settings
+from pipelines.train.context_tail import context_tail, names_beside
 from trading.instrument import Instrument
+
+WARMUP = 10
 
 
 def graph(features: int, window: int, seed: int, scale: float = 0.05) -> onnx.ModelProto:
@@ -47,11 +52,10 @@ def spec(
     bars: pd.DataFrame,
     *,
     features: pd.DataFrame,
-    features_hash: str = "features",
-    warmup: int = 10,
+    engine: FeatureEngine | None = None,
     recipe: str = "recipe",
 ) -> dict[str, Any]:
-    """What a trained bundle says about itself."""
+    """What a trained bundle says about itself; without an engine, about features that nothing computes."""
     return {
         "model_name": instrument.model_name(horizon),
         "symbol": instrument.symbol,
@@ -59,10 +63,11 @@ def spec(
         "horizon": horizon,
         "horizon_bars": instrument.bars_in(horizon),
         "features": {
-            "groups": list(params.features.groups),
+            "groups": list(engine.groups if engine else params.features.groups),
+            **(names_beside(engine) if engine else {"assets": [], "series": []}),
             "names": list(features.columns),
-            "hash": features_hash,
-            "warmup": warmup,
+            "hash": engine.spec_hash if engine else "features",
+            "warmup": engine.warmup if engine else WARMUP,
         },
         "return_scale": {"mean_abs": 0.8, "low": -1.6, "high": 1.7},
         "costs": params.costs.model_dump(),
@@ -96,8 +101,8 @@ def fake_run(
     recipe: str = "recipe",
     passed: bool = False,
     champion: str | None = None,
-    features_hash: str = "features",
-    warmup: int = 10,
+    engine: FeatureEngine | None = None,
+    beside: Mapping[str, pd.DataFrame] | None = None,
 ) -> Context:
     """A workspace as it is when the gate has spoken: bundles, curves, evidence and verdict of every horizon."""
     files = Artifacts(root / "workspace")
@@ -111,6 +116,8 @@ def fake_run(
     for number, horizon in enumerate(params.labels.horizons):
         folder = files.path(f"data/train/{horizon}")
         width = len(features.columns)
+        warmup = engine.warmup if engine else WARMUP
+        history = bars.iloc[-(warmup + 4 + instrument.bars_in(horizon)) :]
         write_bundle(
             folder,
             members=[
@@ -124,10 +131,10 @@ def fake_run(
                 bars,
                 features=features,
                 recipe=recipe,
-                features_hash=features_hash,
-                warmup=warmup,
+                engine=engine,
             ),
-            history=bars.iloc[-(warmup + 4 + instrument.bars_in(horizon)) :],
+            history=history,
+            context=context_tail(engine, history, beside or {}) if engine else None,
         )
         returns = pd.Series(np.random.default_rng(number).normal(0, 0.01, len(bars)), index=bars.index)
         curves = pd.DataFrame({"equity": (1 + returns).cumprod(), "buy_and_hold": 1.0, "net_return": returns})
@@ -162,5 +169,11 @@ def fake_run(
     files.write_json(
         "data/gate/verdict.json", {"instrument": instrument.name, "as_of": evidence["as_of"], "horizons": verdicts}
     )
-    run = RunIdentity(symbol=instrument.symbol, timeframe=instrument.timeframe, source="bars.csv", as_of=None)
+    run = RunIdentity(
+        symbol=instrument.symbol,
+        timeframe=instrument.timeframe,
+        source="bars.csv",
+        context="data/context",
+        as_of=None,
+    )
     return Context(params, run, files, settings)

@@ -116,9 +116,19 @@ def test_run_for_a_program(cli: Callable[..., Any], retrain: Retrain, state: Pat
     assert retrain.asked["identity"].as_of.isoformat() == "2024-05-01T00:00:00+00:00"
 
 
+def test_run_on_an_exchange(cli: Callable[..., Any], retrain: Retrain) -> None:
+    result = cli("run", "--exchange", "Kraken", "--symbol", "eth-usd", "--timeframe", "4h")
+    assert result.exit_code == 0, result.stderr
+    assert retrain.asked["source"] is None
+    assert retrain.asked["identity"].source == "exchange:kraken"
+    assert retrain.asked["identity"].instrument.name == "ETH-USD-4h"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["run", "--exchange", "krakn"], "did you mean kraken?"),
+        (["run", "--exchange", "kraken", "--bars", "x.csv"], "both --bars and --exchange are given"),
         (["run", "--bars", "x.csv"], "--bars is given without --symbol"),
         (["run", "--symbol", "DOGE/USD"], "BTC/USD, EOS/USD, ETH/USD, LTC/USD, XRP/USD"),
         (["run", "--bars", "no-such-file.csv", "--symbol", "BTC/USD"], "no such file"),
@@ -256,6 +266,8 @@ def test_schedule(cli: Callable[..., Any], state: Path, monkeypatch: pytest.Monk
     assert asked["cron"] == "0 6 * * *"
     assert asked["source"] == bars
     assert asked["profile"] == "quick"
+    assert cli("schedule", "--exchange", "binance", "--symbol", "BTC/USDT").exit_code == 0
+    assert (asked["source"], asked["identity"].source) == (None, "exchange:binance")
 
 
 def test_report(cli: Callable[..., Any], state: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,13 +31,12 @@ TINY: Mapping[str, Any] = {
 STAGES = ("ingest", "validate", "features", "labels", "tune", "train", "backtest", "audit", "evidence")
 
 
-def make_context(root: Path, raw: Mapping[str, Any], source: Path) -> Context:
-    """A workspace at ``root`` whose source is a file, as a stage would find it."""
-    root.mkdir(parents=True, exist_ok=True)
+def make_context(root: Path, raw: Mapping[str, Any], source: Path, **identity: Any) -> Context:
+    """A workspace at ``root`` whose source is a file, as a stage would find it, with nothing beside the bars."""
+    (root / "data" / "context").mkdir(parents=True, exist_ok=True)
     (root / "params.yaml").write_text(yaml.safe_dump(dict(raw)))
-    (root / "run.yaml").write_text(
-        yaml.safe_dump({"symbol": "BTC/USD", "timeframe": "1h", "source": str(source), "as_of": None})
-    )
+    run = {"symbol": "BTC/USD", "timeframe": "1h", "source": str(source), "context": "data/context", "as_of": None}
+    (root / "run.yaml").write_text(yaml.safe_dump(run | identity))
     return Context(
         params=read_params(root / "params.yaml"),
         run=read_run(root / "run.yaml"),

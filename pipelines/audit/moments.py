@@ -107,7 +107,7 @@ def _targets(
         yield from _around(times, at, why)
     for at, why in _extremes(history):
         yield from _around(times, at, why, reach=(-1, 0))
-    for at, why in _publications(history, rng):
+    for at, why in _publications(history, rng, often):
         yield from _around(times, at, why, reach=(-1, 0))
     for number, at in enumerate(_spread_out(times, cuts, rng)):
         yield (
@@ -188,11 +188,11 @@ def _extremes(history: History) -> Iterator[tuple[int, str]]:
             yield int(history.closes[int(size.argmax())]), why
 
 
-def _publications(history: History, rng: np.random.Generator) -> Iterator[tuple[int, str]]:
-    """Just before and at the publication of some values."""
+def _publications(history: History, rng: np.random.Generator, often: bool) -> Iterator[tuple[int, str]]:
+    """Just before and at the publication of some values, or of one."""
     for name in history.context or {}:
         known = np.unique(history.publication(name))
-        for at in rng.choice(known, size=min(3, len(known)), replace=False):
+        for at in rng.choice(known, size=min(3 if often else 1, len(known)), replace=False):
             # A moment that is the publication belongs to what follows it.
             yield int(at) - 1, f"a publication of {name}"
             yield int(at), f"a publication of {name}"

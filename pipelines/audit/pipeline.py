@@ -1,14 +1,17 @@
 """The real pipeline as steps from raw rows: what the audit asks for look-ahead is what the stages run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
 from pipelines.audit.known import LABELS
+from pipelines.features.chosen import Chosen
+from pipelines.features.context import Published
 from pipelines.features.engine import FeatureEngine
 from pipelines.labels.labelling import make_labels
 from pipelines.params import Params
+from pipelines.sentiment.declared import declared
 from pipelines.validate.screen import screen
 from trading.instrument import Instrument
 
@@ -30,7 +33,7 @@ def part_of(column: str) -> str:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What the stages make of raw rows without learning.
+    """What the stages make of raw rows, and of what stands beside them, without learning.
 
     Parameters
     ----------
@@ -38,11 +41,14 @@ class Pipeline:
         Of the run.
     source
         Timeframe of the rows, which are as ingest writes them, indexed by their openings.
+    chosen
+        Which features are computed.
     """
 
     params: Params
     instrument: Instrument
     source: str
+    chosen: Chosen
 
     def bars(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Row rules and resampling."""
@@ -54,7 +60,23 @@ class Pipeline:
 
     def engine(self) -> FeatureEngine:
         """What computes the features; it does not travel to other processes."""
-        return FeatureEngine(self.params.features.groups, self.instrument.timeframe)
+        return self.chosen.engine()
+
+    @property
+    def delays(self) -> dict[str, pd.Timedelta]:
+        """How long after its publication each external series may be used."""
+        return {name: declared(name).delay for name in self.chosen.series}
+
+
+def feature_step(pipeline: Pipeline) -> Callable[[pd.DataFrame, Published], pd.DataFrame]:
+    """From rows, and what stands beside them, to a :func:`feature_table`."""
+    engine = pipeline.engine()
+
+    def step(rows: pd.DataFrame, beside: Published) -> pd.DataFrame:
+        bars = pipeline.bars(rows)
+        return feature_table(bars, engine.batch(bars, beside))
+
+    return step
 
 
 def feature_table(bars: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:

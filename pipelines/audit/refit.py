@@ -16,6 +16,7 @@ from pipelines.audit.worlds import Moment, stamps_of
 from pipelines.backtest.strategy import Strategy
 from pipelines.backtest.walk_forward import FoldTask, fit_vote, predict_block
 from pipelines.dataset import Dataset
+from pipelines.features.context import Published
 from pipelines.tune.past import before_the_test
 
 Model = tuple[SoftVoting, ReturnScale]
@@ -78,6 +79,8 @@ class Refits:
         From rows to features and labels.
     rows
         Raw rows, indexed by their openings.
+    beside
+        Other instruments and external series.
     blocks
         By horizon.
     moments
@@ -86,6 +89,7 @@ class Refits:
 
     pipeline: Pipeline
     rows: pd.DataFrame
+    beside: Published
     blocks: Mapping[str, FirstBlock]
     moments: Sequence[Moment]
 
@@ -100,9 +104,9 @@ def audit_refits(job: Refits) -> Findings:
     pipeline, blocks, engine = job.pipeline, job.blocks, job.pipeline.engine()
     fitted: dict[str, Model] = {}
 
-    def refit(rows: pd.DataFrame) -> pd.DataFrame:
+    def refit(rows: pd.DataFrame, beside: Published) -> pd.DataFrame:
         bars = pipeline.bars(rows)
-        features = engine.batch(bars)
+        features = engine.batch(bars, beside)
         made: dict[str, pd.DataFrame] = {}
         for horizon, block in blocks.items():
             data = Dataset.join(features, pipeline.labels(bars, horizon))
@@ -120,6 +124,8 @@ def audit_refits(job: Refits) -> Findings:
         refit,
         job.rows,
         timeframe=pipeline.source,
+        context=job.beside,
+        delay=pipeline.delays,
         # Whatever the search and the fit are handed, and so all that the fitted model says, is known by the start.
         known_at={column: starts[part_of(column).rpartition(" ")[2]] for column in stored.columns},
         moments=list(dict.fromkeys(block.start for block in blocks.values())),
@@ -149,9 +155,9 @@ def _follow(job: Refits, fitted: Mapping[str, Model]) -> Report:
     """Forecasts, positions, fills and equity of fitted models on features of other futures."""
     pipeline, blocks, engine = job.pipeline, job.blocks, job.pipeline.engine()
 
-    def follow(rows: pd.DataFrame) -> pd.DataFrame:
+    def follow(rows: pd.DataFrame, beside: Published) -> pd.DataFrame:
         bars = pipeline.bars(rows)
-        features = engine.batch(bars)
+        features = engine.batch(bars, beside)
         made: dict[str, pd.DataFrame] = {}
         for horizon, block in blocks.items():
             forecasts = predict_block(block.task, *fitted[horizon], features.reindex(block.index))
@@ -170,6 +176,8 @@ def _follow(job: Refits, fitted: Mapping[str, Model]) -> Report:
         follow,
         job.rows,
         timeframe=pipeline.source,
+        context=job.beside,
+        delay=pipeline.delays,
         known_at={c: "open" if part_of(c).startswith("fills") else pipeline.instrument.bar for c in traded.columns},
         moments=job.moments,
         # A bar of which only the first source bar exists is no bar to the pipeline, so nothing may be missing.

@@ -9,14 +9,15 @@ import pandas as pd
 from pipelines.audit.checks import Findings, outcomes_ahead, verdict
 from pipelines.audit.execution import audit_execution, decided_before_filled, fills_to_question
 from pipelines.audit.lookahead import find_lookahead
-from pipelines.audit.pipeline import Pipeline, feature_table, label_ends, label_table
+from pipelines.audit.pipeline import Pipeline, feature_step, feature_table, label_ends, label_table
 from pipelines.audit.refit import FirstBlock, Refits, audit_refits
 from pipelines.audit.worlds import History, Moment, stamps_of
 from pipelines.backtest.strategy import Strategy
 from pipelines.backtest.walk_forward import fold_tasks
 from pipelines.context import Context
 from pipelines.dataset import Dataset
-from pipelines.inputs import read_bars, read_features, read_labels
+from pipelines.features.chosen import chosen_features
+from pipelines.inputs import read_bars, read_context, read_features, read_labels
 from pipelines.recipe import family_settings
 from trading.instrument import duration
 
@@ -27,13 +28,14 @@ def run(context: Context) -> None:
 
 
 def audit(context: Context) -> dict[str, Any]:
-    """Read raw bars and everything made of them; question all of it for look-ahead.
+    """Read raw bars, what stands beside them, and everything made of them; question all of it for look-ahead.
 
-    Every part of the real pipeline is run again from raw bars whose future is another after some moment: contracts,
-    resampling, features and labels at many moments; what the search is handed, and the fitted recipe of the first
-    refit, at the close of the first test bar; its forecasts, positions, fills and equity at some in the test block. All
-    that was known by the moment must be the same to the last bit, and what was yet to come must not. Some fills are
-    questioned by changing all of their bar but its open. Leaks of one bar, the controls, must be caught.
+    Every part of the real pipeline is run again from raw bars whose future is another after some moment, and what was
+    published beside them after it is another too: contracts, resampling, features and labels at many moments; what the
+    search is handed, and the fitted recipe of the first refit, at the close of the first test bar; its forecasts,
+    positions, fills and equity at some in the test block. All that was known by the moment must be the same to the last
+    bit, and what was yet to come must not. Some fills are questioned by changing all of their bar but its open. Leaks
+    of one bar, the controls, must be caught.
 
     Returns
     -------
@@ -45,7 +47,7 @@ def audit(context: Context) -> dict[str, Any]:
     # Whoever fits loads heavy libraries first: no more processes for it than there are, and they begin at once.
     share = min(context.settings.workers, len(blocks))
     parcels = [dict(list(blocks.items())[number::share]) for number in range(share)]
-    jobs = [Refits(made.pipeline, made.rows, parcel, moments) for parcel in parcels]
+    jobs = [Refits(made.pipeline, made.rows, made.beside, parcel, moments) for parcel in parcels]
     refits = context.map(audit_refits, jobs)
     found = Findings()
     parts = ((_question_features, "features"), (_question_labels, "labels"), (_question_fills, "fills"))
@@ -65,20 +67,23 @@ Blocks = dict[str, FirstBlock]
 
 @dataclass(frozen=True)
 class Made:
-    """What the stages have made, from the rows they made it of."""
+    """What the stages have made, from the rows they made it of and what stands beside them."""
 
     pipeline: Pipeline
     rows: pd.DataFrame
+    beside: dict[str, pd.DataFrame]
     bars: pd.DataFrame
     features: pd.DataFrame
     labels: dict[str, pd.DataFrame]
 
 
 def _read(context: Context) -> Made:
-    params, files = context.params, context.files
+    params, files, instrument = context.params, context.files, context.run.instrument
+    source = files.read_json("data/raw/ingest.json")["source_timeframe"]
     return Made(
-        Pipeline(params, context.run.instrument, files.read_json("data/raw/ingest.json")["source_timeframe"]),
+        Pipeline(params, instrument, source, chosen_features(files, params, context.run)),
         files.read_frame("data/raw/bars.parquet").set_index("timestamp"),
+        read_context(files),
         read_bars(files),
         read_features(files),
         {horizon: read_labels(files, horizon) for horizon in params.labels.horizons},
@@ -119,19 +124,16 @@ def closes_within(test: pd.DatetimeIndex, bar: pd.Timedelta, count: int, seed: i
 
 def _question_features(context: Context, made: Made, blocks: Blocks, found: Findings) -> None:
     pipeline = made.pipeline
-    engine, ratio = pipeline.engine(), pipeline.instrument.bar // duration(pipeline.source)
-
-    def step(rows: pd.DataFrame) -> pd.DataFrame:
-        bars = pipeline.bars(rows)
-        return feature_table(bars, engine.batch(bars))
-
+    ratio = pipeline.instrument.bar // duration(pipeline.source)
     report = find_lookahead(
-        step,
+        feature_step(pipeline),
         made.rows,
         timeframe=pipeline.source,
+        context=made.beside,
+        delay=pipeline.delays,
         known_at=pipeline.instrument.bar,
         # A day's worth of rows that have every feature, before each moment.
-        history=(engine.warmup + pipeline.instrument.bars_in("1d")) * ratio,
+        history=(pipeline.engine().warmup + pipeline.instrument.bars_in("1d")) * ratio,
         cuts=context.params.audit.cuts,
         expected=feature_table(made.bars, made.features),
         tolerance=0.0,

@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipelines.audit.known import Times
+from pipelines.features.external import NOT_BEFORE
 from trading.bars import infer_timeframe
 
 Array = NDArray[np.float64]
@@ -134,7 +135,12 @@ class History:
         assert self.context is not None
         frame = self.context[name]
         wait = self._length(name) if _is_bars(frame) else self.delay.get(name, pd.Timedelta(0))
-        return stamps_of(frame.index) + wait.as_unit("ns").value
+        known = stamps_of(frame.index) + wait.as_unit("ns").value
+        if NOT_BEFORE not in frame:
+            return known
+        # What came late, or changes with time alone, is known from a moment of its own on.
+        later = pd.DatetimeIndex(frame[NOT_BEFORE])
+        return np.where(later.isna(), known, np.maximum(known, stamps_of(later)))
 
     def end(self) -> int:
         """Moment at which everything is known, ns."""
@@ -273,7 +279,12 @@ def _other_series(
     if world == "removed":
         return frame[~changed]
     later = np.flatnonzero(changed)
-    other = pd.DataFrame({name: _other_values(frame[name], later, world, rng) for name in frame.columns}, frame.index)
+    # Moments stay with their rows: one that was moved back would be known before.
+    columns = {
+        name: frame[name].array if name == NOT_BEFORE else _other_values(frame[name], later, world, rng)
+        for name in frame.columns
+    }
+    other = pd.DataFrame(columns, frame.index)
     return other[~(changed & (rng.random(len(frame)) < _MISSING))] if world == "shuffled" else other
 
 

@@ -68,6 +68,7 @@ def run(context: Context) -> None:
                 "feature_count": len(spec["features"]),
                 "feature_hash": bundles[params.labels.horizons[0]].spec["features"]["hash"],
             },
+            "features": files.read_json("data/features/groups.json"),
             "test": {"first": first[0]["test_first"], "last": first[-1]["test_last"], "folds": len(first)},
             "costs": params.costs.model_dump() | {"per_side_bps": params.costs.costs().per_side * 1e4},
             "confidence": params.backtest.confidence,

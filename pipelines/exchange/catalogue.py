@@ -81,7 +81,9 @@ def timeframe_of(name: str, timeframes: Iterable[str] | None, timeframe: str) ->
     raise UnsupportedError(
         f"{name} has no bars of {timeframe}",
         rule=f"it has {', '.join(there)}" if there else "it has no bars of any length",
-        remedy="choose one of these; a run makes longer bars of shorter ones" if there else "choose another exchange",
+        remedy="choose one of these; `engine run --bars` makes longer bars of a file of shorter ones"
+        if there
+        else "choose another exchange",
     )
 
 

@@ -129,6 +129,16 @@ async def fetch_bars(
     return done
 
 
+def unfetched(series: Series) -> ParamsError:
+    """What to say of a series that nobody can continue, because it was never begun."""
+    return ParamsError(
+        f"nothing of {series} was fetched before",
+        rule="the first fetch says where to begin, later ones continue",
+        remedy=f"fetch it once with `engine data fetch --exchange {series.venue} --symbol {series.symbol}"
+        f" --timeframe {series.timeframe} --since 2024-01-01`",
+    )
+
+
 def gaps_within(store: BarStore, series: Series, since: pd.Timestamp, until: pd.Timestamp) -> pd.DataFrame:
     """Holes among the stored bars of a time, as :meth:`~pipelines.store.bar_store.BarStore.gaps` says them."""
     if store.last(series) is None:
@@ -196,12 +206,7 @@ def _start(series: Series, since: pd.Timestamp | None, known: Coverage) -> int:
         bar = min(milliseconds_in(series.bar), DAY)
         return -(-millis(since) // bar) * bar
     if known.start is None:
-        raise ParamsError(
-            f"nothing of {series} was fetched before",
-            rule="the first fetch says where to begin, later ones continue",
-            remedy=f"fetch it once with `engine data fetch --exchange {series.venue} --symbol {series.symbol}"
-            f" --timeframe {series.timeframe} --since 2024-01-01`",
-        )
+        raise unfetched(series)
     return known.start
 
 
@@ -230,7 +235,7 @@ def _off_grid(name: str, series: Series) -> ExchangeError:
     return ExchangeError(
         f"{name}'s {series.timeframe} bars of {series.symbol} do not open at whole multiples of {series.timeframe}",
         rule="bars open at multiples of their length from midnight UTC",
-        remedy="fetch shorter bars: a run makes longer ones of them",
+        remedy="fetch shorter bars and export them to a file; `engine run --bars` makes longer bars of it",
     )
 
 

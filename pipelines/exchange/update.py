@@ -27,6 +27,43 @@ class Updated:
     funding: Funded | None
 
 
+@dataclass(frozen=True)
+class Refreshed:
+    """The source of a run, as it stands now.
+
+    Parameters
+    ----------
+    series
+        Which.
+    last
+        Open of the newest stored bar, in UTC.
+    updated
+        What was fetched; None if there was no need to ask, or nobody to ask.
+    away
+        Why the exchange could not be asked, in words; empty if it could, or need not be.
+    """
+
+    series: Series
+    last: pd.Timestamp
+    updated: Updated | None = None
+    away: str = ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was odd about what came, in sentences."""
+        return () if self.updated is None else tuple(self.updated.bars.notes)
+
+    def __str__(self) -> str:
+        if self.updated is None:
+            came = "as stored"
+        elif (bars := self.updated.bars).added or bars.corrected:
+            came = f"{bars.added:,} new bar{'' if bars.added == 1 else 's'}, {bars.corrected:,} corrected"
+        else:
+            came = "no new bar"
+        away = f"; {self.away}" if self.away else ""
+        return f"{self.series}: {came}, up to {self.last + self.series.bar:%Y-%m-%d %H:%M} UTC{away}"
+
+
 def update(
     terms: Terms,
     store: Path,
@@ -82,7 +119,7 @@ def refresh(
     *,
     progress: Progress = silent,
     say: Say = unheard,
-) -> Updated | None:
+) -> Refreshed:
     """Bring the source of a run up to date: continue what was fetched before.
 
     Parameters
@@ -94,8 +131,8 @@ def refresh(
 
     Returns
     -------
-    Updated or None
-        None if nothing was fetched: there was no need, or the exchange cannot be reached, which is said.
+    Refreshed
+        Up to where bars are stored, what was fetched for it, and why not more if the exchange cannot be reached.
 
     Raises
     ------
@@ -104,13 +141,19 @@ def refresh(
     ExchangeError, ParamsError, StoreError
         As :func:`update`; a series that was never fetched needs a first ``engine data fetch``.
     """
-    last = BarStore(store).last(series)
+    bars = BarStore(store)
+    last = bars.last(series)
     if last is not None and as_of is not None and last + 2 * series.bar > as_of:
-        return None
+        return Refreshed(series, last)
     try:
-        return update(terms, store, series, progress=progress, say=say)
+        updated = update(terms, store, series, progress=progress, say=say)
     except UnreachableError as error:
+        # Some pages may have come before.
+        last = bars.last(series)
         if last is None:
             raise
         say(f"{error.what}; going on with what is stored, up to {last}")
-        return None
+        return Refreshed(series, last, away=error.what)
+    last = bars.last(series)
+    assert last is not None, "only a series that has bars can be continued"
+    return Refreshed(series, last, updated)

@@ -38,6 +38,13 @@ GROUPS = (
     "sentiment",
 )
 
+NEEDS = {
+    "order_flow": "bars with taker_buy_volume and trades",
+    "cross_asset": "another instrument in the run's context",
+    "sentiment": "a series in the run's context",
+}
+"""What some groups are computed from beside prices and volume."""
+
 
 def declared(
     group: str, bar: pd.Timedelta, assets: Sequence[str], series: Sequence[ExternalSeries]
@@ -87,6 +94,6 @@ def _some(given: Sequence[T], group: str, name: str) -> Sequence[T]:
         raise ParamsError(
             f"the group {group} without {name}",
             rule=f"{group} is computed from one or more {name}",
-            remedy=f"name them under features.{name} in params.yaml, or leave {group} out of features.groups",
+            remedy=f"name the {name}, or leave {group} out of the groups",
         )
     return given

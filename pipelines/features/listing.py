@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
-from pipelines.features.catalogue import GROUPS
+from pipelines.features.catalogue import GROUPS, NEEDS
 from pipelines.features.engine import FeatureEngine
 from pipelines.sentiment.declared import DECLARED
 from trading.errors import ParamsError
@@ -48,7 +48,8 @@ def lines_of(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     groups = list(dict.fromkeys(row["group"] for row in rows))
     for group in groups:
         members = [row for row in rows if row["group"] == group]
-        yield f"{group}: {len(members)} features, {'used' if members[0]['used'] else 'not used'} by params.yaml"
+        needs = f"; needs {NEEDS[group]}" if group in NEEDS else ""
+        yield f"{group}: {len(members)} features, {'used' if members[0]['used'] else 'not used'} by params.yaml{needs}"
         for row in members:
             yield f"  {row['name']}   warm-up {row['warmup']} bars, reads {', '.join(row['inputs'])}"
             yield from wrap(row["formula"], _WIDTH, initial_indent="    = ", subsequent_indent="      ")

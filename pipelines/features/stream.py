@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from datetime import UTC
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -116,6 +117,15 @@ class FeatureStream:
         row = self._engine.compute(self._execution, market)[:, 0]
         self._last = opened
         return pd.Series(row, index=self._index, name=stamp)
+
+    def copy(self) -> FeatureStream:
+        """Another stream that goes on from here; neither knows what the other is given afterwards."""
+        other = copy(self)
+        other._execution = self._engine.begin()
+        other._execution.restore(self._execution.memory)
+        other._context = ContextStream(self._engine.series)
+        other._context.restore(self._context.save())
+        return other
 
     def save(self) -> bytes:
         """All that is remembered, as an ``.npz`` of arrays: it holds no code."""

@@ -1,11 +1,17 @@
 """From rows as found to rows in time order, closed at the moment the run stands at."""
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from trading.bars import infer_timeframe
+from pipelines.ingest.reader import BarReader
+from pipelines.pieces import PIECE, Spool, regrouped, stamp_numbers
+from trading.bars import Distances
 from trading.errors import BarError
 from trading.instrument import duration
 
@@ -15,6 +21,10 @@ _LENGTHS = (
     ("h", pd.Timedelta(1, "h")),
     ("m", pd.Timedelta(1, "min")),
 )
+
+
+Pieces = Callable[[], Iterable[pd.DataFrame]]
+"""Gives the consecutive rows of a frame, each time it is called."""
 
 
 @dataclass(frozen=True)
@@ -50,23 +60,138 @@ def arrange(rows: pd.DataFrame, as_of: datetime | None, where: str) -> Arranged:
     BarError
         If no bar has closed at ``as_of``, or the distance is no timeframe.
     """
-    moment = None if as_of is None else pd.Timestamp(as_of)
-    undated = rows["timestamp"].isna()
-    kept = rows if moment is None else rows[undated | (rows["timestamp"] < moment)]
-    kept = kept.sort_values("timestamp", kind="stable", na_position="last")
-    if kept["timestamp"].notna().sum() < 2:
-        raise BarError(
-            f"{int(kept['timestamp'].notna().sum())} row(s) with a time" + (f" before {moment}" if moment else ""),
-            where=where,
-            rule="two bars, from which the timeframe is told",
-            remedy="give a longer file" + (" or a later as_of" if moment else ""),
-        )
-    bar = infer_timeframe(pd.DatetimeIndex(kept["timestamp"].dropna()))
-    timeframe = spell(bar, where)
-    if moment is not None:
-        kept = kept[kept["timestamp"].isna() | (kept["timestamp"] + bar <= moment)]
-    unique = kept.drop_duplicates(ignore_index=True)
-    return Arranged(unique, timeframe, len(kept) - len(unique), len(rows) - len(kept))
+    arrangement = Arrangement(in_time_order(rows), as_of, where)
+    kept = pd.concat(arrangement.pieces(), ignore_index=True)
+    return Arranged(kept, arrangement.timeframe, arrangement.duplicates_collapsed, arrangement.dropped_after_as_of)
+
+
+class Arrangement:
+    """What :func:`arrange` does, of rows in time order that come in pieces.
+
+    Parameters
+    ----------
+    rows
+        Rows sorted by ``timestamp``, NaT last.
+    as_of, where
+        As :func:`arrange`, which says what is raised.
+
+    Attributes
+    ----------
+    timeframe
+        Length of the source's bars.
+    duplicates_collapsed, dropped_after_as_of
+        As in :class:`Arranged`, known when all pieces have been taken.
+    """
+
+    def __init__(self, rows: Pieces, as_of: datetime | None, where: str) -> None:
+        self._rows = rows
+        self._moment = None if as_of is None else pd.Timestamp(as_of)
+        distances = Distances()
+        for piece in rows():
+            stamps = piece["timestamp"].dropna()
+            distances.add(pd.DatetimeIndex(stamps if self._moment is None else stamps[stamps < self._moment]))
+        if distances.stamps < 2:
+            raise BarError(
+                f"{distances.stamps} row(s) with a time" + (f" before {self._moment}" if self._moment else ""),
+                where=where,
+                rule="two bars, from which the timeframe is told",
+                remedy="give a longer file" + (" or a later as_of" if self._moment else ""),
+            )
+        self._bar = distances.timeframe()
+        self.timeframe = spell(self._bar, where)
+        self.duplicates_collapsed = self.dropped_after_as_of = 0
+
+    def pieces(self) -> Iterator[pd.DataFrame]:
+        """Give the rows once."""
+        for piece in regrouped(self._closed(), stamp_numbers):
+            # Equal rows have equal stamps, so that most pieces need no closer look.
+            unique = piece.drop_duplicates() if piece["timestamp"].duplicated().any() else piece
+            self.duplicates_collapsed += len(piece) - len(unique)
+            yield unique.reset_index(drop=True)
+
+    def _closed(self) -> Iterator[pd.DataFrame]:
+        for piece in self._rows():
+            stamps = piece["timestamp"]
+            closed = piece
+            if self._moment is not None:
+                closed = piece[stamps.isna() | (stamps + self._bar <= self._moment)]
+            self.dropped_after_as_of += len(piece) - len(closed)
+            yield closed
+
+
+class Survey:
+    """What rows that come in pieces are like.
+
+    Attributes
+    ----------
+    rows
+        Their number so far.
+    first, last
+        Earliest and latest stamp; None before there is one.
+    in_order
+        Whether no stamp came before the one above it, and behind rows without a time none with one.
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.first: pd.Timestamp | None = None
+        self.last: pd.Timestamp | None = None
+        self.in_order = True
+        self._above: int | None = None
+
+    def watch(self, pieces: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        """Hand on what comes."""
+        for piece in pieces:
+            at = _sortable(piece)
+            if len(at):
+                self.in_order &= bool((np.diff(at, prepend=at[0] if self._above is None else self._above) >= 0).all())
+                self._above = int(at[-1])
+            stamps = piece["timestamp"].dropna()
+            if len(stamps):
+                first, last = stamps.min(), stamps.max()
+                self.first = first if self.first is None else min(self.first, first)
+                self.last = last if self.last is None else max(self.last, last)
+            self.rows += len(piece)
+            yield piece
+
+
+def spooled(reader: BarReader, spool: Spool) -> tuple[Pieces, list[str]]:
+    """A source's rows in time order, which are not held all at once unless they have to be sorted.
+
+    Parameters
+    ----------
+    reader
+        Of the source; is read.
+    spool
+        Where the rows are put; is read from when the pieces are.
+
+    Returns
+    -------
+    tuple of Pieces and list of str
+        Rows as :class:`Arrangement` takes them, and remarks on how they came into order.
+    """
+    found = Survey()
+    for piece in found.watch(reader.pieces()):
+        spool.write(piece)
+    if found.in_order:
+        return partial(spool.read, reader.columns), []
+    said = "rows not in time order: all of them were held in memory to be sorted"
+    return in_time_order(spool.gather(reader.columns)), [said] if found.rows > PIECE else []
+
+
+def in_time_order(rows: pd.DataFrame) -> Pieces:
+    """Pieces of the rows sorted by ``timestamp``, rows without one last; equal stamps stay in their order."""
+    at = _sortable(rows)
+    if (np.diff(at) >= 0).all():
+        return lambda: [rows]
+    order = np.argsort(at, kind="stable")
+    return lambda: (rows.iloc[order[begin : begin + PIECE]] for begin in range(0, len(order), PIECE))
+
+
+def _sortable(rows: pd.DataFrame) -> NDArray[np.int64]:
+    """A number for each stamp by which to sort: no time comes last."""
+    at = stamp_numbers(rows)
+    return np.where(at == pd.NaT.value, np.iinfo(np.int64).max, at)
 
 
 def spell(bar: pd.Timedelta, where: str) -> str:

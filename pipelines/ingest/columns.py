@@ -38,6 +38,16 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("quote_volume", "volume_quote", "quote_asset_volume", "quote_vol", "quoteassetvolume", "quotevolume"),
         *("volumeto", "volume_to", "turnover"),
     ),
+    # In base units: what exports call the quote asset's is never taken.
+    "taker_buy_volume": (
+        *("taker_buy_base_asset_volume", "taker_buy_base_volume", "taker_buy_base_vol", "taker_buy_base"),
+        *("takerbuybaseassetvolume", "takerbuybasevolume", "taker_base_vol", "taker_base_volume"),
+        *("taker_buy_volume", "taker_buy_vol", "takerbuyvolume"),
+    ),
+    "trades": (
+        *("number_of_trades", "numberoftrades", "num_trades", "n_trades", "no_of_trades"),
+        *("trades", "trade_count", "trades_count", "tradecount", "transactions", "count"),
+    ),
 }
 # A unit or zone at the end of a time's name says nothing that the stamps themselves do not.
 _TIME_UNIT = re.compile(r"_(?:m?s|us|ns|sec|seconds|millis|milliseconds|utc|gmt)$")
@@ -48,6 +58,10 @@ _MONEY = frozenset(
     | {"brl", "inr", "rub", "currency", "quote"}
 )
 
+_BINANCE = (
+    *("timestamp", "open", "high", "low", "close", "volume", "", "quote_volume"),
+    *("trades", "taker_buy_volume"),
+)
 # Exports without a header, by their number of columns. Six columns are what ccxt, Bitfinex and Coinbase return, each in
 # its own order; the prices themselves tell which.
 _POSITIONAL: Mapping[int, Sequence[Sequence[str]]] = {
@@ -56,10 +70,10 @@ _POSITIONAL: Mapping[int, Sequence[Sequence[str]]] = {
         ("timestamp", "open", "close", "high", "low", "volume"),
         ("timestamp", "low", "high", "open", "close", "volume"),
     ),
-    7: (("timestamp", "open", "high", "low", "close", "volume", ""),),
-    8: (("timestamp", "open", "high", "low", "close", "", "volume", ""),),
-    11: (("timestamp", "open", "high", "low", "close", "volume", "", "quote_volume", "", "", ""),),
-    12: (("timestamp", "open", "high", "low", "close", "volume", "", "quote_volume", "", "", "", ""),),
+    7: (("timestamp", "open", "high", "low", "close", "volume", "trades"),),
+    8: (("timestamp", "open", "high", "low", "close", "", "volume", "trades"),),
+    11: ((*_BINANCE, ""),),
+    12: ((*_BINANCE, "", ""),),
 }
 
 
@@ -93,7 +107,7 @@ def match_columns(names: Sequence[str], where: str) -> dict[str, str]:
     Returns
     -------
     dict
-        Keys are :data:`REQUIRED`, and ``quote_volume`` where the file has it.
+        Keys are :data:`REQUIRED`, and those of ``quote_volume``, ``taker_buy_volume`` and ``trades`` that the file has.
 
     Raises
     ------

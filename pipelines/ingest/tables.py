@@ -5,11 +5,13 @@ import gzip
 import statistics
 import warnings
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import pandas as pd
+from pandas.io.parsers import TextFileReader
 
 from pipelines.ingest.columns import known, positional
 from trading.errors import BarError
@@ -24,7 +26,7 @@ _WIDTH = 6
 
 @dataclass(frozen=True)
 class Table:
-    """What a file holds.
+    """What a file holds, or consecutive rows of it.
 
     Parameters
     ----------
@@ -52,6 +54,27 @@ def read_table(path: Path) -> Table:
     BarError
         If the file is missing, unreadable, empty, binary, or holds a header only.
     """
+    return next(read_tables(path, None))
+
+
+def read_tables(path: Path, rows: int | None) -> Iterator[Table]:
+    """A file as tables of at most ``rows`` rows, one at least; Feather comes in the pieces that it was written in.
+
+    What the columns are called, and whether the first of them numbers the rows, is told by the first table. Types are
+    told table by table.
+
+    Parameters
+    ----------
+    path
+        The file.
+    rows
+        None for all of them in one table.
+
+    Raises
+    ------
+    BarError
+        As :func:`read_table`; a damaged place is met when it is reached.
+    """
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
@@ -64,8 +87,22 @@ def read_table(path: Path) -> Table:
     if not head.strip():
         raise BarError("the file is empty", where=str(path), remedy="export the bars again")
     kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), "csv")
+    tables = _csv(path, kind, head, rows) if kind.startswith("csv") else _columnar(path, head[:4], kind, rows)
+    found = False
+    while table := _next_table(tables, path, kind):
+        if not table.frame.empty:
+            found = True
+            yield table
+    if not found:
+        raise BarError("the file has a header but no rows", where=str(path), remedy="export the bars again")
+
+
+def _next_table(tables: Iterator[Table], path: Path, kind: str) -> Table | None:
     try:
-        table = _columnar(path, kind) if kind in ("parquet", "feather") else _csv(path, kind, head)
+        with warnings.catch_warnings():
+            # Rows longer than the header would otherwise lose their last cells under a mere warning.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return next(tables, None)
     except (OSError, EOFError, ValueError, zlib.error, pd.errors.ParserWarning) as error:
         # The parsers of pandas and Arrow raise ValueErrors; a gzip stream that breaks off raises the others.
         raise BarError(
@@ -74,20 +111,34 @@ def read_table(path: Path) -> Table:
             rule=f"a whole file in the format {kind}",
             remedy="mend the line it names, or export the bars again",
         ) from error
-    if table.frame.empty:
-        raise BarError("the file has a header but no rows", where=str(path), remedy="export the bars again")
-    return table
 
 
-def _columnar(path: Path, kind: str) -> Table:
-    frame = pd.read_parquet(path) if kind == "parquet" else pd.read_feather(path)
-    if isinstance(frame.index, pd.DatetimeIndex) and frame.index.name not in frame:
-        frame = frame.set_axis(frame.index.rename(frame.index.name or "timestamp")).reset_index()
-    named = not positional(list(frame.columns))
-    return Table(frame if named else frame.set_axis(range(frame.shape[1]), axis=1), named, kind, ())
+def _columnar(path: Path, magic: bytes, kind: str, rows: int | None) -> Iterator[Table]:
+    for frame in _arrow_frames(path, magic, kind, rows):
+        if isinstance(frame.index, pd.DatetimeIndex) and frame.index.name not in frame:
+            frame = frame.set_axis(frame.index.rename(frame.index.name or "timestamp")).reset_index()
+        named = not positional(list(frame.columns))
+        yield Table(frame if named else frame.set_axis(range(frame.shape[1]), axis=1), named, kind, ())
 
 
-def _csv(path: Path, kind: str, head: bytes) -> Table:
+def _arrow_frames(path: Path, magic: bytes, kind: str, rows: int | None) -> Iterator[pd.DataFrame]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if kind == "parquet" and rows is not None:
+        # With a buffer a column is read bit by bit, and not as much of it as there is in a group of rows.
+        with pq.ParquetFile(path, buffer_size=_HEAD) as file:
+            for batch in file.iter_batches(rows):
+                yield pa.Table.from_batches([batch]).to_pandas()
+    elif magic == b"ARRO" and rows is not None:
+        with pa.OSFile(str(path)) as stream, pa.ipc.open_file(stream) as file:
+            for at in range(file.num_record_batches):
+                yield pa.Table.from_batches([file.get_batch(at)]).to_pandas()
+    else:
+        yield pd.read_parquet(path) if kind == "parquet" else pd.read_feather(path)
+
+
+def _csv(path: Path, kind: str, head: bytes, rows: int | None) -> Iterator[Table]:
     if kind == "csv.gz":
         with gzip.open(path) as stream:
             head = stream.read(_HEAD)
@@ -104,26 +155,28 @@ def _csv(path: Path, kind: str, head: bytes) -> Table:
         )
     start = next(at for at, line in enumerate(lines) if line.count(separator) + 1 >= _WIDTH)
     header = _is_header([cell.strip().strip('"') for cell in lines[start].split(separator)])
-    with warnings.catch_warnings():
-        # Rows longer than the header would otherwise lose their last cells under a mere warning.
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        frame = pd.read_csv(
-            path,
-            sep=separator,
-            header=0 if header else None,
-            skiprows=start,
-            index_col=False,
-            low_memory=False,
-            float_precision="round_trip",
-            skipinitialspace=True,
-            encoding="utf-8-sig",
-            compression="gzip" if kind == "csv.gz" else None,
-        )
-    frame = _without_row_numbers(frame)
-    named = header and not positional(list(frame.columns))
     skipped = [line.strip() for line in lines[:start] if line.strip()]
     remarks = (f"skipped before the first row: {' / '.join(skipped)}",) if skipped else ()
-    return Table(frame if named else frame.set_axis(range(frame.shape[1]), axis=1), named, kind, remarks)
+    with pd.read_csv(
+        path,
+        sep=separator,
+        header=0 if header else None,
+        skiprows=start,
+        index_col=False,
+        low_memory=False,
+        float_precision="round_trip",
+        skipinitialspace=True,
+        encoding="utf-8-sig",
+        compression="gzip" if kind == "csv.gz" else None,
+        iterator=True,
+    ) as reader:
+        frame = _next_rows(reader, rows)
+        numbered = _row_numbers(frame)
+        while not frame.empty:
+            frame = frame.iloc[:, 1:] if numbered else _with_named_times(frame)
+            named = header and not positional(list(frame.columns))
+            yield Table(frame if named else frame.set_axis(range(frame.shape[1]), axis=1), named, kind, remarks)
+            frame = _next_rows(reader, rows)
 
 
 def _is_header(cells: list[str]) -> bool:
@@ -132,15 +185,31 @@ def _is_header(cells: list[str]) -> bool:
     return any(known(cell) for cell in cells) or positional([cell for cell in cells if cell]) or not numbers.any()
 
 
-def _without_row_numbers(frame: pd.DataFrame) -> pd.DataFrame:
-    """A first column without a name is an index that was written along: row numbers, or the time."""
-    name = str(frame.columns[0])
-    if not name.startswith("Unnamed:"):
-        return frame
+def _next_rows(reader: TextFileReader, rows: int | None) -> pd.DataFrame:
+    """The next rows of a CSV file, none at its end."""
+    try:
+        return reader.read(rows)
+    except StopIteration:
+        return pd.DataFrame()
+
+
+def _unnamed(frame: pd.DataFrame) -> bool:
+    """Whether the first column has no name: it is an index that was written along, row numbers or the time."""
+    return str(frame.columns[0]).startswith("Unnamed:")
+
+
+def _row_numbers(frame: pd.DataFrame) -> bool:
+    """Whether the first column numbers the rows."""
+    if frame.empty or not _unnamed(frame):
+        return False
     column = frame.iloc[:, 0]
-    if column.dtype.kind in "iu" and (column.reset_index(drop=True) == column.index).mean() > 0.5:
-        return frame.iloc[:, 1:]
-    return frame if "timestamp" in frame else frame.rename(columns={name: "timestamp"})
+    return column.dtype.kind in "iu" and bool((column.reset_index(drop=True) == column.index).mean() > 0.5)
+
+
+def _with_named_times(frame: pd.DataFrame) -> pd.DataFrame:
+    if not _unnamed(frame) or "timestamp" in frame:
+        return frame
+    return frame.rename(columns={frame.columns[0]: "timestamp"})
 
 
 def _lines(head: bytes, path: Path) -> list[str]:

@@ -12,7 +12,7 @@ _MICROS = {"s": 10**6, "ms": 10**3, "us": 1, "ns": 1e-3}
 _TWELVE_HOURS = "%Y-%m-%d %I-%p"
 
 
-def parse_stamps(column: pd.Series, where: str) -> tuple[pd.Series, str]:
+def parse_stamps(column: pd.Series, where: str, unit: str | None = None) -> tuple[pd.Series, str]:
     """Times of a column.
 
     Parameters
@@ -22,6 +22,8 @@ def parse_stamps(column: pd.Series, where: str) -> tuple[pd.Series, str]:
         text in seconds, milliseconds, microseconds or nanoseconds; the median's magnitude decides which.
     where
         File and column, for the message.
+    unit
+        How the cells before these were read, where the column comes in pieces: so are these, whatever most of them are.
 
     Returns
     -------
@@ -34,9 +36,9 @@ def parse_stamps(column: pd.Series, where: str) -> tuple[pd.Series, str]:
     BarError
         If most cells are no times, or epochs are in several units.
     """
-    numbers = _numbers(column)
+    numbers = _numbers(column) if unit is None else None if unit == "iso" else pd.to_numeric(column, errors="coerce")
     if numbers is not None:
-        return _from_epochs(numbers, where)
+        return _from_epochs(numbers, where, unit)
     if isinstance(column.dtype, pd.DatetimeTZDtype) or column.dtype.kind == "M":
         times = pd.to_datetime(column, utc=True)
     else:
@@ -44,7 +46,7 @@ def parse_stamps(column: pd.Series, where: str) -> tuple[pd.Series, str]:
         times = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
         if times.isna().any():
             times = times.fillna(pd.to_datetime(text, format=_TWELVE_HOURS, utc=True, errors="coerce"))
-    if times.notna().mean() <= 0.5:
+    if unit is None and times.notna().mean() <= 0.5:
         raise BarError(
             f"{int(times.isna().sum())} of {len(times)} stamps are no times, the first is {_first(column, times)}",
             where=where,
@@ -64,22 +66,25 @@ def _numbers(column: pd.Series) -> pd.Series | None:
     return numbers if numbers.notna().mean() > 0.5 else None
 
 
-def _from_epochs(numbers: pd.Series, where: str) -> tuple[pd.Series, str]:
+def _from_epochs(numbers: pd.Series, where: str, unit: str | None) -> tuple[pd.Series, str]:
     size = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
     inside = {unit: (size >= low) & (size < high) for unit, (low, high) in _UNITS.items()}
-    median = float(np.nanmedian(size))
-    unit = next((unit for unit, (low, high) in _UNITS.items() if low <= median < high), None)
+    before = unit is not None
     if unit is None:
-        raise BarError(
-            f"{median:.0f}, the median stamp, is no epoch",
-            where=where,
-            rule="an epoch in s, ms, µs or ns lies between 1973 and 5138",
-            remedy="export the time as ISO 8601 or as an epoch",
-        )
+        median = float(np.nanmedian(size))
+        unit = next((unit for unit, (low, high) in _UNITS.items() if low <= median < high), None)
+        if unit is None:
+            raise BarError(
+                f"{median:.0f}, the median stamp, is no epoch",
+                where=where,
+                rule="an epoch in s, ms, µs or ns lies between 1973 and 5138",
+                remedy="export the time as ISO 8601 or as an epoch",
+            )
     if mixed := {other: int(found.sum()) for other, found in inside.items() if found.any() and other != unit}:
         counts = ", ".join(f"{count} in {other}" for other, count in mixed.items())
+        here = f"all before these in {unit}" if before else f"{int(inside[unit].sum())} in {unit}"
         raise BarError(
-            f"stamps in several units: {int(inside[unit].sum())} in {unit}, {counts}",
+            f"stamps in several units: {here}, {counts}",
             where=where,
             rule="one unit in one file",
             remedy="export the whole period in one unit, or split the file by unit into a folder",

@@ -118,7 +118,7 @@ def numbers(column: pd.Series, where: str) -> pd.Series:
             f"all {len(column)} values are missing",
             where=where,
             rule="a series has values; without any it is left out",
-            remedy="export the series again, or take it out of external in run.yaml",
+            remedy="export the series again, or take its file out of the context folder",
         )
     return found
 

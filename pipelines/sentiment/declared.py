@@ -28,7 +28,7 @@ class ExternalSeries:
     Parameters
     ----------
     name
-        Name under ``external`` in ``run.yaml``.
+        Name, which its file in the context folder of a run bears too.
     columns
         k columns of the frame that :func:`pipelines.sentiment.reader.read_series` gives; features of the same names.
     delay
@@ -129,5 +129,5 @@ def declared(name: str) -> ExternalSeries:
     raise ParamsError(
         f"unknown external series {name!r}",
         rule=f"one of {', '.join(series.name for series in DECLARED)}",
-        remedy="correct the name under external in run.yaml",
+        remedy="name its file in the context folder so",
     )

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pipelines.features.external import arrays_of, join
 from pipelines.sentiment import arrivals, fear_greed, funding, headlines
 from pipelines.sentiment.cells import moments
 from pipelines.sentiment.declared import ExternalSeries
-from pipelines.sentiment.errors import SeriesError, UnreachedError
+from pipelines.sentiment.errors import SeriesError
 from pipelines.sentiment.lexicon import Scorer, vader
 from pipelines.sentiment.tables import load
 
@@ -78,34 +77,6 @@ def read_series(
     frame = rows.assign(**{series.columns[0]: transform(rows["value"])}).set_index("published_at")
     late = (frame["not_before"] > frame.index).any()
     return frame[[*series.columns, *(["not_before"] if late else [])]]
-
-
-def ensure_reaches(series: ExternalSeries, frame: pd.DataFrame, known_at: pd.DatetimeIndex) -> float:
-    """Share of rows that have a value.
-
-    Parameters
-    ----------
-    series, frame
-        What was read.
-    known_at
-        n moments at which bars are known.
-
-    Raises
-    ------
-    UnreachedError
-        If no row has one.
-    """
-    published, values, not_before = arrays_of(frame, series.columns)
-    joined = join(known_at.as_unit("ns").asi8, published, values, not_before=not_before, **series.terms)
-    if joined.missing.all():
-        span = f"published from {frame.index.min()} to {frame.index.max()}" if len(frame) else "empty by then"
-        raise UnreachedError(
-            f"{series.name} says nothing about any bar: it is missing in all {len(known_at)} rows",
-            where=f"{span}; bars are known from {known_at.min()} to {known_at.max()}",
-            rule=f"used from {series.delay} after publication until it is {series.max_age} old",
-            remedy="give a series of the same years, or take it out of external in run.yaml",
-        )
-    return float(1.0 - joined.missing.mean())
 
 
 def _table(source: str, store: "ExternalStore | None") -> tuple[pd.DataFrame, str]:

@@ -35,7 +35,7 @@ def load(path: Path) -> pd.DataFrame:
             "the file is not there" if missing else f"the file cannot be read: {str(error).strip().splitlines()[0]}",
             where=str(path),
             rule=_FORMATS,
-            remedy="correct its name under external in run.yaml" if missing else "mend or export it again",
+            remedy="check its name" if missing else "mend or export it again",
         ) from error
     if table.empty:
         raise SeriesError("the file has no rows", where=str(path), rule=_FORMATS, remedy="export the series again")

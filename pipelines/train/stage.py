@@ -10,11 +10,12 @@ from models.bundle import Member, write_bundle
 from pipelines.backtest.walk_forward import fit_scale
 from pipelines.context import Context
 from pipelines.dataset import Dataset
-from pipelines.features.engine import FeatureEngine
-from pipelines.inputs import read_bars, read_datasets
+from pipelines.features.chosen import feature_engine
+from pipelines.inputs import read_bars, read_context, read_datasets
 from pipelines.provenance import provenance
 from pipelines.recipe import family_settings, recipe_hash, training_params
 from pipelines.selection.selectors import create_selector
+from pipelines.train.context_tail import context_tail, names_beside
 from pipelines.train.fit import FittedMember, MemberTask, fit_member
 
 PARITY_ROWS = 10_000
@@ -71,18 +72,19 @@ def _write(
     params, instrument, files = context.params, context.run.instrument, context.files
     bars = read_bars(files)
     ahead = instrument.bars_in(horizon)
-    engine = FeatureEngine(params.features.groups, instrument.timeframe)
+    engine = feature_engine(files, params, context.run)
     scale = fit_scale(data, np.arange(len(data.X)), ahead, params.backtest.interval)
     order = {family: position for position, family in enumerate(params.models.voting)}
     members = [
         Member(m.family, m.graph, m.window, params.models.voting[m.family])
         for m in sorted(fitted, key=lambda m: order[m.family])
     ]
-    needed = engine.warmup + max(m.window for m in members) + ahead
+    history = bars.iloc[-(engine.warmup + max(m.window for m in members) + ahead) :]
     write_bundle(
         files.path(f"data/train/{horizon}"),
         members=members,
-        history=bars.iloc[-needed:],
+        history=history,
+        context=context_tail(engine, history, read_context(files)),
         spec={
             "model_name": instrument.model_name(horizon),
             "symbol": instrument.symbol,
@@ -90,7 +92,8 @@ def _write(
             "horizon": horizon,
             "horizon_bars": ahead,
             "features": {
-                "groups": list(params.features.groups),
+                "groups": list(engine.groups),
+                **names_beside(engine),
                 "names": list(engine.names),
                 "hash": engine.spec_hash,
                 "warmup": engine.warmup,

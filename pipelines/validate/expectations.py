@@ -6,12 +6,15 @@ functions here import it.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from trading.bars import COLUMNS
+from pipelines.validate.merged_results import Moments, merge
+from trading.bars import COLUMNS, ORDER_FLOW
 from trading.errors import BarError
 
 _PRICES = COLUMNS[:4]
@@ -37,13 +40,16 @@ class Verdict:
     page: str
 
 
-def expect(bars: pd.DataFrame, min_bars: int, title: str) -> Verdict:
-    """Check the suite on bars.
+def expect(pieces: Iterable[pd.DataFrame], min_bars: int, title: str) -> Verdict:
+    """Check the suite on bars that come in pieces.
+
+    Great Expectations looks at one piece after the other; its results are put together as if it had seen all at once.
+    That stamps increase from one piece to the next is for the bar contract to say.
 
     Parameters
     ----------
-    bars
-        Bars (contract of :mod:`trading.bars`).
+    pieces
+        Consecutive bars (contract of :mod:`trading.bars`), one piece at least.
     min_bars
         Fewest rows that are expected.
     title
@@ -54,15 +60,22 @@ def expect(bars: pd.DataFrame, min_bars: int, title: str) -> Verdict:
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    batch = (
+    batches = (
         context.data_sources.add_pandas("validated")
         .add_dataframe_asset(title)
         .add_batch_definition_whole_dataframe("bars")
-        .get_batch({"dataframe": bars.reset_index()})
     )
-    result = batch.validate(gx.ExpectationSuite(f"bars of {title}", expectations=_suite(min_bars)))
+    result: Any = None
+    moments, seen, last = Moments(), 0, pd.Timestamp(0, tz="UTC")
+    for bars in pieces:
+        if result is not None and not len(bars):
+            continue
+        suite = gx.ExpectationSuite(f"bars of {title}", expectations=_suite(min_bars, list(bars.columns)))
+        found = batches.get_batch({"dataframe": bars.reset_index()}).validate(suite)
+        moments = moments.joined(bars["close"].to_numpy(dtype=np.float64))
+        result = merge(result, found, moments) if seen else found
+        seen, last = seen + len(bars), bars.index[-1] if len(bars) else last
     failures = tuple(_sentence(item) for item in result.results if not item.success)
-    last = bars.index[-1] if len(bars) else pd.Timestamp(0, tz="UTC")
     return Verdict(len(result.results), failures, _page(result, title, last))
 
 
@@ -83,18 +96,19 @@ def ensure_met(verdict: Verdict, where: str, docs: str) -> None:
         )
 
 
-def _suite(min_bars: int) -> list[Any]:
+def _suite(min_bars: int, columns: list[str]) -> list[Any]:
     import great_expectations.expectations as gxe
 
+    flow = ORDER_FLOW if set(ORDER_FLOW) <= set(columns) else []
     above = [("high", "low"), ("high", "open"), ("high", "close"), ("open", "low"), ("close", "low")]
     return [
-        gxe.ExpectTableColumnsToMatchOrderedList(column_list=["timestamp", *COLUMNS]),
+        gxe.ExpectTableColumnsToMatchOrderedList(column_list=["timestamp", *COLUMNS, *flow]),
         gxe.ExpectTableRowCountToBeBetween(min_value=min_bars),
         gxe.ExpectColumnValuesToBeUnique(column="timestamp"),
         gxe.ExpectColumnValuesToBeIncreasing(column="timestamp", strictly=True),
-        *(gxe.ExpectColumnValuesToNotBeNull(column=name) for name in COLUMNS),
+        *(gxe.ExpectColumnValuesToNotBeNull(column=name) for name in [*COLUMNS, *flow]),
         *(gxe.ExpectColumnValuesToBeBetween(column=name, min_value=0, strict_min=True) for name in _PRICES),
-        gxe.ExpectColumnValuesToBeBetween(column="volume", min_value=0),
+        *(gxe.ExpectColumnValuesToBeBetween(column=name, min_value=0) for name in ["volume", *flow]),
         *(gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A=a, column_B=b, or_equal=True) for a, b in above),
         # A frozen feed repeats one price, a column of the wrong unit has no trades: no single row shows either.
         gxe.ExpectColumnStdevToBeBetween(column="close", min_value=0, strict_min=True),

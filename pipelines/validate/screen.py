@@ -1,5 +1,7 @@
 """From rows as found to believed bars at the target timeframe, with an account of everything left out."""
 
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,15 +9,16 @@ import numpy as np
 import pandas as pd
 
 from pipelines.params import ValidateParams
-from pipelines.validate.rules import broken_rules
-from trading.bars import COLUMNS, resample
+from pipelines.pieces import regrouped, stamp_numbers
+from pipelines.validate.rules import Reference, broken_rules, reference_after
+from trading.bars import COLUMNS, ORDER_FLOW, bucket_numbers, resample
 from trading.errors import BarError, TooFewBarsError
 from trading.instrument import duration
 
 _GAPS = 100
 _EXAMPLES = 3
 _LISTED = 10
-_CELLS = ["open", "high", "low", "close", "volume", "quote_volume"]
+_CELLS = [*COLUMNS, "quote_volume", *ORDER_FLOW]
 
 
 @dataclass(frozen=True)
@@ -51,35 +54,119 @@ def screen(rows: pd.DataFrame, source: str, target: str, limits: ValidateParams)
     limits
         Only ``max_jump`` is used; :func:`enforce` applies the others.
     """
-    bar, step = duration(source), duration(target)
-    rule = broken_rules(rows, bar, limits.max_jump)
-    broken = rule.notna().to_numpy(dtype=bool)
-    quarantine = rows[broken].assign(rule=rule[broken], detail="").reset_index(drop=True)
-    quarantine["detail"] = pd.Series(_details(quarantine), index=quarantine.index, dtype="string")
-    believed = rows[~broken].set_index("timestamp")[COLUMNS]
-    bars, incomplete = resample(believed, bar, step)
-    gaps = find_gaps(pd.DatetimeIndex(bars.index), step)
-    missing = int(gaps["missing_bars"].sum())
-    longest = gaps.nlargest(_GAPS, "missing_bars", keep="first").sort_values("start")
-    report = {
-        "source_timeframe": source,
-        "timeframe": target,
-        "rows_read": len(rows),
-        "rows_quarantined": len(quarantine),
-        "quarantined_fraction": len(quarantine) / max(len(rows), 1),
-        "quarantined_by_rule": {str(name): int(count) for name, count in rule.value_counts().sort_index().items()},
-        "quarantined_examples": _examples(quarantine),
-        "rows": len(bars),
-        "first": bars.index[0] if len(bars) else None,
-        "last": bars.index[-1] if len(bars) else None,
-        "incomplete_bars_dropped": incomplete,
-        "missing_bars": missing,
-        "missing_fraction": missing / max(len(bars) + missing, 1),
-        "gaps_total": len(gaps),
-        # The longest ones, in time order.
-        "gaps": [{"start": start, "missing_bars": int(count)} for start, count in longest.itertuples(index=False)],
-    }
-    return Screening(bars, quarantine, report)
+    aside: list[pd.DataFrame] = []
+    screener = Screener(source, target, limits)
+    bars = pd.concat(screener.bars([rows], aside.append))
+    return Screening(bars, pd.concat(aside, ignore_index=True), screener.report)
+
+
+class Screener:
+    """Does what :func:`screen` does, of rows that come in pieces.
+
+    Parameters
+    ----------
+    source, target, limits
+        As :func:`screen`.
+
+    Attributes
+    ----------
+    quarantine
+        Of the rows that were set aside the first few of each rule.
+    """
+
+    def __init__(self, source: str, target: str, limits: ValidateParams) -> None:
+        self._source, self._target = source, target
+        self._bar, self._step = duration(source), duration(target)
+        self._max_jump = limits.max_jump
+        self._measured_from: Reference | None = None
+        self._by_rule: Counter[str] = Counter()
+        self._rows_read = self._rows = self._incomplete = 0
+        self._first: pd.Timestamp | None = None
+        self._last: pd.Timestamp | None = None
+        self._gaps_total = self._missing = 0
+        self._longest = pd.DataFrame({"start": [], "missing_bars": []})
+        self._listed: list[dict[str, Any]] = []
+        self.quarantine = pd.DataFrame()
+
+    def bars(
+        self, pieces: Iterable[pd.DataFrame], set_aside: Callable[[pd.DataFrame], object]
+    ) -> Iterator[pd.DataFrame]:
+        """Judge rows and build bars, once.
+
+        Parameters
+        ----------
+        pieces
+            Consecutive rows, as :func:`screen` takes them; one piece at least.
+        set_aside
+            Given the rows of each piece that cannot be believed, none included; see :class:`Screening`.
+
+        Yields
+        ------
+        DataFrame
+            Believed bars at the target timeframe.
+        """
+        judged = (self._judge(piece, set_aside) for piece in regrouped(pieces, stamp_numbers))
+        believed: Iterator[pd.DataFrame] = judged
+        if self._step != self._bar:
+            believed = regrouped(judged, lambda rows: bucket_numbers(pd.DatetimeIndex(rows.index), self._step))
+        for rows in believed:
+            bars, incomplete = resample(rows, self._bar, self._step)
+            self._incomplete += incomplete
+            self._count(pd.DatetimeIndex(bars.index))
+            yield bars
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Counts of everything so far, ready for JSON."""
+        quarantined = self._by_rule.total()
+        return {
+            "source_timeframe": self._source,
+            "timeframe": self._target,
+            "rows_read": self._rows_read,
+            "rows_quarantined": quarantined,
+            "quarantined_fraction": quarantined / max(self._rows_read, 1),
+            "quarantined_by_rule": dict(sorted(self._by_rule.items())),
+            "quarantined_examples": list(self._listed),
+            "rows": self._rows,
+            "first": self._first,
+            "last": self._last,
+            "incomplete_bars_dropped": self._incomplete,
+            "missing_bars": self._missing,
+            "missing_fraction": self._missing / max(self._rows + self._missing, 1),
+            "gaps_total": self._gaps_total,
+            # The longest ones, in time order.
+            "gaps": [
+                {"start": start, "missing_bars": int(count)} for start, count in self._longest.itertuples(index=False)
+            ],
+        }
+
+    def _judge(self, rows: pd.DataFrame, set_aside: Callable[[pd.DataFrame], object]) -> pd.DataFrame:
+        rows = rows.reset_index(drop=True)
+        rule = broken_rules(rows, self._bar, self._max_jump, self._measured_from)
+        self._measured_from = reference_after(rows, rule, self._bar, self._measured_from)
+        broken = rule.notna().to_numpy(dtype=bool)
+        quarantine = rows[broken].assign(rule=rule[broken], detail="").reset_index(drop=True)
+        quarantine["detail"] = pd.Series(_details(quarantine), index=quarantine.index, dtype="string")
+        set_aside(quarantine)
+        self._rows_read += len(rows)
+        self._by_rule.update(quarantine["rule"].tolist())
+        self._listed += _examples(quarantine.head(_LISTED - len(self._listed)))
+        self.quarantine = pd.concat([self.quarantine, quarantine]).groupby("rule").head(_EXAMPLES)
+        flow = [name for name in ORDER_FLOW if name in rows]
+        return rows[~broken].set_index("timestamp")[[*COLUMNS, *flow]]
+
+    def _count(self, index: pd.DatetimeIndex) -> None:
+        if not len(index):
+            return
+        gaps = find_gaps(index if self._last is None else index.insert(0, self._last), self._step)
+        self._gaps_total += len(gaps)
+        self._missing += int(gaps["missing_bars"].sum())
+        if len(gaps):
+            longest = pd.concat([self._longest, gaps]) if len(self._longest) else gaps
+            self._longest = longest.nlargest(_GAPS, "missing_bars", keep="first").sort_values("start")
+        self._rows += len(index)
+        self._first = index[0] if self._first is None else self._first
+        self._last = index[-1]
 
 
 def find_gaps(index: pd.DatetimeIndex, bar: pd.Timedelta) -> pd.DataFrame:
@@ -95,13 +182,15 @@ def find_gaps(index: pd.DatetimeIndex, bar: pd.Timedelta) -> pd.DataFrame:
     return pd.DataFrame({"start": index[at] + bar, "missing_bars": np.asarray(distance[at], dtype=np.int64) - 1})
 
 
-def enforce(screening: Screening, limits: ValidateParams, where: str, *, quarantine_file: str | None = None) -> None:
+def enforce(
+    screening: Screening | Screener, limits: ValidateParams, where: str, *, quarantine_file: str | None = None
+) -> None:
     """Stop at bars that are worse than params allow.
 
     Parameters
     ----------
     screening
-        What :func:`screen` found.
+        What :func:`screen` found, or a screener that has seen everything.
     limits
         Limits of ``params.yaml``.
     where
@@ -142,14 +231,13 @@ def enforce(screening: Screening, limits: ValidateParams, where: str, *, quarant
 
 
 def _examples(quarantine: pd.DataFrame) -> list[dict[str, Any]]:
-    first = quarantine[["timestamp", "rule", "detail"]].head(_LISTED)
     return [
         {"timestamp": None if pd.isna(stamp) else stamp, "rule": rule, "detail": detail}
-        for stamp, rule, detail in first.itertuples(index=False)
+        for stamp, rule, detail in quarantine[["timestamp", "rule", "detail"]].itertuples(index=False)
     ]
 
 
-def _quarantine_message(screening: Screening) -> str:
+def _quarantine_message(screening: Screening | Screener) -> str:
     report, quarantine = screening.report, screening.quarantine
     lines = [
         f"{report['rows_quarantined']} of {report['rows_read']} rows ({report['quarantined_fraction']:.2%}) cannot be "

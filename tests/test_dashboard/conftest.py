@@ -82,7 +82,8 @@ def evidence() -> dict[str, Any]:
 @pytest.fixture
 def context(tmp_path: Path, params: Params) -> Context:
     """A context whose workspace is empty."""
-    run = RunIdentity(symbol="BTC/USD", timeframe="1h", source="bars.csv", as_of=datetime(2019, 10, 1, tzinfo=UTC))
+    moment = datetime(2019, 10, 1, tzinfo=UTC)
+    run = RunIdentity(symbol="BTC/USD", timeframe="1h", source="bars.csv", context="data/context", as_of=moment)
     return Context(params, run, Artifacts(tmp_path / "workspace"), Settings(home=tmp_path, state=tmp_path / "state"))
 
 

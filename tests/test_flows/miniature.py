@@ -59,8 +59,8 @@ vars: [run.yaml]
 stages:
   one:
     cmd: exec python -m mini.one_main
-    deps: ["${source}", mini/one.py]
-    params: [seed, {run.yaml: [symbol, timeframe, source, as_of]}]
+    deps: ["${source}", "${context}", mini/one.py]
+    params: [seed, {run.yaml: [symbol, timeframe, source, context, as_of]}]
     outs: [data/one]
   two:
     cmd: exec python -m mini.two_main
@@ -92,7 +92,10 @@ def make(home: Path) -> None:
     (home / "evidence.example").write_text((ROOT / "tests" / "data" / "evidence.json").read_text())
     (home / "data" / "sample").mkdir(parents=True)
     (home / "data" / "sample" / "bars.csv").write_text("bar 1\n")
-    (home / "run.yaml").write_text("symbol: BTC/USD\ntimeframe: 1h\nsource: data/sample/bars.csv\nas_of: null\n")
+    (home / "data" / "context").mkdir()
+    (home / "run.yaml").write_text(
+        "symbol: BTC/USD\ntimeframe: 1h\nsource: data/sample/bars.csv\ncontext: data/context\nas_of: null\n"
+    )
 
 
 def _ledger(settings: Settings) -> None:

@@ -41,6 +41,7 @@ def home(tmp_path: Path, raw_params: Mapping[str, Any]) -> Path:
     smaller["tune"]["trials"] = {"xgboost": 2}
     (home / "params.yaml").write_text(yaml.safe_dump(smaller, sort_keys=False))
     (home / "run.yaml").write_text((ROOT / "run.yaml").read_text())
+    (home / "data" / "context").mkdir(parents=True)
     return home
 
 
@@ -50,7 +51,7 @@ def home(tmp_path: Path, raw_params: Mapping[str, Any]) -> Path:
 def test_three_dates_make_three_versions_and_a_fourth_look_makes_none(home: Path) -> None:
     settings = Settings(home=home, state=home, workers=1)
     source = ROOT / "data" / "sample" / "bitfinex_BTC-USD_30m.parquet"
-    identity = RunIdentity(symbol="BTC/USD", timeframe="1h", source=str(source), as_of=None)
+    identity = RunIdentity(symbol="BTC/USD", timeframe="1h", source=str(source), context="data/context", as_of=None)
     # Serving has tests of its own.
     steps = replace(Steps(), check=lambda context: {"signals": []})
     tracker = Tracker(settings, identity.instrument)

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from flows.request import identity, last_report, parse_moment, read_closed_bars, sample_files
+from pipelines.exchange.errors import ExchangeError
 from pipelines.params import Params
 from pipelines.settings import ROOT, Settings
 from trading.errors import BarError, InstrumentError, ParamsError, StageError
@@ -46,6 +47,37 @@ def test_bars_of_ones_own(settings: Settings, tmp_path: Path, monkeypatch: pytes
         identity(settings, Path("mine.csv"), None, None, None)
     with pytest.raises(BarError, match="no such file"):
         identity(settings, Path("other.csv"), "SOL/USDT", None, None)
+
+
+def test_bars_of_an_exchange(settings: Settings, tmp_path: Path) -> None:
+    run = identity(settings, None, "eth-eur", "4h", "2024-05-01", exchange=" Kraken ")
+    assert (run.symbol, run.timeframe, run.source) == ("ETH/EUR", "4h", "exchange:kraken")
+    assert run.as_of == datetime(2024, 5, 1, tzinfo=UTC)
+    run = identity(settings, None, None, None, None, exchange="binance")
+    assert (run.symbol, run.timeframe, run.source) == ("BTC/USD", "1h", "exchange:binance")
+
+
+def test_what_no_exchange_can_be_is_refused(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(ExchangeError, match="unknown exchange 'krakn'") as caught:
+        identity(settings, None, None, None, None, exchange="krakn")
+    assert "did you mean kraken?" in caught.value.remedy
+    with pytest.raises(ExchangeError, match="unknown exchange ''"):
+        identity(settings, None, None, None, None, exchange="")
+    with pytest.raises(ParamsError, match="both --bars and --exchange"):
+        identity(settings, tmp_path, "BTC/USD", None, None, exchange="kraken")
+
+
+def test_a_context_of_ones_own(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert identity(settings, None, None, None, None).context == "data/context"
+    (tmp_path / "mine.csv").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    for asked in (
+        identity(settings, None, None, None, None, context=Path("beside")),
+        identity(settings, None, "ETH/USD", None, None, context=Path("beside")),
+        identity(settings, Path("mine.csv"), "SOL/USDT", None, None, context=Path("beside")),
+        identity(settings, None, None, None, None, exchange="kraken", context=Path("beside")),
+    ):
+        assert asked.context == str(tmp_path / "beside")
 
 
 def test_moments() -> None:

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from flows.stages import StageCrashedError, from_first, rebuilt, reproduce, stage_names, stale_stages
+from flows.stages import (
+    StageCrashedError,
+    from_first,
+    rebuilt,
+    reproduce,
+    settings_variables,
+    stage_names,
+    stale_stages,
+)
 from pipelines.runner import error_fields
 from pipelines.settings import Settings
 from trading.errors import BarError, EngineError, StageError
@@ -36,6 +44,14 @@ def test_from_the_first_stale_stage_on() -> None:
 
 def test_names_come_in_reading_order(home: Path) -> None:
     assert stage_names(home) == ["one", "two", "three"]
+
+
+def test_a_child_reads_the_same_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for own in (settings, settings.model_copy(update={"store": settings.home / "elsewhere"})):
+        with monkeypatch.context() as patch:
+            for name, value in settings_variables(own).items():
+                patch.setenv(name, value)
+            assert Settings() == own
 
 
 def test_errors_come_back_as_what_they_were() -> None:

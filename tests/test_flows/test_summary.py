@@ -1,10 +1,18 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
-from flows.summary import LINES, WIDTH, shorten, signal_lines, summary, validation_lines
+from flows.retrain import RetrainResult
+from flows.summary import LINES, WIDTH, as_object, lines_of, shorten, signal_lines, summary, validation_lines
+from pipelines.exchange.fetch import Fetched
+from pipelines.exchange.update import Refreshed, Updated
+from pipelines.params import RunIdentity
+from pipelines.settings import Settings
+from pipelines.store.bar_store import Series
 
 EVIDENCE = Path(__file__).resolve().parent.parent / "data" / "evidence.json"
 
@@ -65,6 +73,38 @@ def test_it_fits_a_screen_and_says_what_matters(evidence: dict[str, Any]) -> Non
     assert [line.split()[0] for line in lines if line[:3].strip() in ("1h", "4h", "24h")] == ["1h", "4h", "24h"]
 
 
+def test_it_says_what_an_exchange_gave(evidence: dict[str, Any], tmp_path: Path) -> None:
+    evidence["horizons"] = {f"{n}h": {**evidence["horizons"]["1h"], "horizon_bars": n} for n in range(1, 13)}
+    series = Series("kraken", "BTC/USD", "1h")
+    last, nothing = pd.Timestamp("2019-09-30 23:00", tz="UTC"), pd.Timestamp("2019-09-01", tz="UTC")
+    bars = Fetched(series, nothing, last, added=3, corrected=1, requests=4, notes=["the first oddity", "another"])
+    source = Refreshed(series, last, Updated(bars, None))
+    done = RetrainResult(tmp_path, True, (), evidence, _verdict(evidence), {}, tmp_path / "r", (*_signals(),), source)
+    lines = lines_of(done, Settings())
+    assert len(lines) <= LINES
+    assert max(map(len, lines)) <= WIDTH
+    said = "Source    kraken BTC/USD 1h: 3 new bars, 1 corrected, up to 2019-10-01 00:00 UTC"
+    assert lines[lines.index(said) + 1] == "          the first oddity"
+    run = RunIdentity(symbol="BTC/USD", timeframe="1h", source="exchange:kraken", context="data/context", as_of=None)
+    assert as_object(done, run)["source"] == "exchange:kraken"
+    assert as_object(done, run)["fetched"] == {
+        "last": last,
+        "added": 3,
+        "corrected": 1,
+        "requests": 4,
+        "away": "",
+        "notes": ["the first oddity", "another"],
+    }
+    away = replace(done, source=Refreshed(series, last, away="kraken answers HTTP 503"))
+    assert done.news.startswith(f"{source}; no new bar since ")
+    assert away.news.startswith(
+        "kraken BTC/USD 1h: as stored, up to 2019-10-01 00:00 UTC; kraken answers HTTP 503; no new bar since "
+    )
+    assert as_object(away, run)["fetched"]["away"] == "kraken answers HTTP 503"
+    assert as_object(replace(done, source=None), run)["fetched"] is None
+    assert "Source" not in "\n".join(lines_of(replace(done, source=None), Settings()))
+
+
 def test_it_is_no_longer_with_many_horizons(evidence: dict[str, Any]) -> None:
     one = evidence["horizons"]["1h"]
     evidence["horizons"] = {f"{n}h": {**one, "horizon_bars": n} for n in range(1, 13)}
@@ -72,6 +112,22 @@ def test_it_is_no_longer_with_many_horizons(evidence: dict[str, Any]) -> None:
     assert len(lines) <= LINES
     assert max(map(len, lines)) <= WIDTH
     assert "… and 7 more in the report" in lines
+
+
+def test_what_is_off_and_what_is_odd_takes_two_lines_at_most(evidence: dict[str, Any]) -> None:
+    lines = summary(evidence, None, [], "r.html")
+    at = next(number for number, line in enumerate(lines) if line.startswith("Features"))
+    assert lines[at : at + 2] == [
+        "Features  off: order_flow (bars without taker_buy_volume, trades), cross_asset (no other instrument",
+        "          in data/context), sentiment (no series in data/context)",
+    ]
+    evidence["features"]["notes"] = ["fear_greed is missing in 37% of the rows: published from 2018 to 2019"] * 2
+    lines = summary(evidence, None, [], "r.html")
+    assert lines[at].startswith("Features  fear_greed is missing in 37% of the rows; fear_greed")
+    assert lines[at + 1].endswith(" …")
+    assert lines[at + 2] == ""
+    evidence["features"].update(off={}, notes=[])
+    assert "Features" not in "\n".join(summary(evidence, None, [], "r.html"))
 
 
 def test_before_the_gate_and_without_signals(evidence: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from flows.stages import StageCrashedError
 from flows.tasks import as_given, metric_rows, verdict_text
-from pipelines.params import RunIdentity
+from pipelines.params import RunIdentity, read_run
 from pipelines.settings import Settings
 from pipelines.workspace import root_or_workspace
 from trading.errors import BarError
@@ -73,9 +73,19 @@ def test_only_what_the_user_cannot_mend_is_tried_again(error: Exception, again: 
 def test_a_place_in_the_copy_is_said_of_the_file_that_was_given(tmp_path: Path) -> None:
     settings = Settings(home=ROOT, state=tmp_path)
     given = tmp_path / "mine.csv"
-    run = RunIdentity(symbol="BTC/USD", timeframe="1h", source=str(given), as_of=None)
+    run = RunIdentity(symbol="BTC/USD", timeframe="1h", source=str(given), context=str(tmp_path / "beside"), as_of=None)
     workspace = root_or_workspace(settings, run)
     copy = workspace.root / "source" / "mine.csv"
     assert as_given("source/mine.csv", workspace) == str(given)
     assert as_given(f"{copy}, row 7", workspace) == f"{given}, row 7"
     assert as_given("params.yaml", workspace) == "params.yaml"
+    beside = workspace.root / "data" / "context" / "ETH-USD.csv"
+    assert as_given(str(beside), workspace) == str(tmp_path / "beside" / "ETH-USD.csv")
+
+
+def test_a_place_in_what_an_exchange_gave_is_said_of_its_series(tmp_path: Path) -> None:
+    committed = read_run(ROOT / "run.yaml").model_copy(update={"source": "exchange:kraken"})
+    workspace = root_or_workspace(Settings(home=ROOT, state=tmp_path), committed)
+    copy = workspace.root / "source" / "kraken_BTC-USD_1h.parquet"
+    assert as_given("source/kraken_BTC-USD_1h.parquet", workspace) == "kraken BTC/USD 1h"
+    assert as_given(f"{copy}, row 7", workspace) == "kraken BTC/USD 1h, row 7"

@@ -29,7 +29,14 @@ def members(fitted: dict[str, Any], graphs: dict[str, Any]) -> list[Member]:
 @pytest.fixture
 def spec() -> dict[str, Any]:
     content: dict[str, Any] = dict.fromkeys(REQUIRED, "x")
-    content["features"] = {"groups": ["volatility"], "names": NAMES, "hash": "h", "warmup": 100}
+    content["features"] = {
+        "groups": ["volatility"],
+        "assets": [],
+        "series": [],
+        "names": NAMES,
+        "hash": "h",
+        "warmup": 100,
+    }
     content["seed"] = np.int64(7)
     content["data"] = {"first": pd.Timestamp("2020-01-01", tz="UTC"), "rows": 3, "file": Path("a/b")}
     return content
@@ -120,6 +127,60 @@ def test_a_changed_or_missing_file_is_refused(folder: Path, name: str) -> None:
         load_bundle(folder)
 
 
+class TestContext:
+    """What features read beside the bars is stored beside the bars."""
+
+    @pytest.fixture
+    def beside(self) -> dict[str, pd.DataFrame]:
+        days = pd.date_range("2020-01-01", periods=3, tz="UTC", name="published_at")
+        hours = pd.date_range("2020-01-01", periods=5, freq="h", tz="UTC", name="timestamp")
+        late = pd.DataFrame({"fear_greed": [0.1, 0.2, 0.3], "not_before": [pd.NaT, pd.NaT, days[2]]}, index=days)
+        return {"fear_greed": late, "ETH/USDT:USDT": pd.DataFrame({"close": np.arange(5.0)}, index=hours)}
+
+    @pytest.fixture
+    def reads_both(self, spec: dict[str, Any]) -> dict[str, Any]:
+        features = {**spec["features"], "assets": ["ETH/USDT:USDT"], "series": ["fear_greed"]}
+        return {**spec, "features": features}
+
+    @pytest.fixture
+    def with_context(self, tmp_path: Path, members: list[Member], reads_both: Any, data: Data, beside: Any) -> Path:
+        return write_bundle(tmp_path / "b", members=members, spec=reads_both, history=data[0], context=beside)
+
+    def test_it_comes_back_by_name(self, with_context: Path, beside: dict[str, pd.DataFrame]) -> None:
+        found = load_bundle(with_context).context()
+        assert found.keys() == beside.keys()
+        for name, frame in beside.items():
+            pd.testing.assert_frame_equal(found[name], frame, check_freq=False)
+        assert sorted(path.name for path in with_context.glob("context*")) == [
+            "context-1-ETH-USDT-USDT.parquet",
+            "context-2-fear_greed.parquet",
+        ]
+
+    def test_a_bundle_of_bars_alone_has_none(self, folder: Path) -> None:
+        assert load_bundle(folder).context() == {}
+
+    def test_what_was_changed_is_refused(self, with_context: Path) -> None:
+        (with_context / "context-2-fear_greed.parquet").write_bytes(b"other")
+        with pytest.raises(ModelError, match=r"fear_greed\.parquet is not the file that was written"):
+            load_bundle(with_context)
+
+    def test_other_values_are_another_bundle(
+        self, with_context: Path, tmp_path: Path, members: list[Member], reads_both: Any, data: Data, beside: Any
+    ) -> None:
+        changed = {**beside, "fear_greed": beside["fear_greed"].assign(fear_greed=0.5)}
+        other = write_bundle(tmp_path / "c", members=members, spec=reads_both, history=data[0], context=changed)
+        assert load_bundle(other).hash != load_bundle(with_context).hash
+
+    @pytest.mark.parametrize("wrong", [{}, {"fear_greed": None}, {"more": None}])
+    def test_what_is_not_read_or_not_given_is_not_written(
+        self, tmp_path: Path, members: list[Member], reads_both: Any, data: Data, beside: Any, wrong: Any
+    ) -> None:
+        given = {**beside, **wrong} if "more" in wrong else wrong
+        with pytest.raises(ModelError, match="context of") as caught:
+            write_bundle(tmp_path / "b", members=members, spec=reads_both, history=data[0], context=given)
+        assert "ETH/USDT:USDT, fear_greed" in caught.value.rule
+
+
 def test_a_member_cannot_point_out_of_the_folder(folder: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside.onnx"
     outside.write_bytes((folder / "lstm.onnx").read_bytes())
@@ -138,12 +199,15 @@ def rewrite(folder: Path, change: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda spec: spec.update(schema=2), "schema 2"),
+        (lambda spec: spec.update(schema=1), "bundle schema 1"),
         (lambda spec: spec.pop("horizon_bars"), "'horizon_bars' is missing"),
         (lambda spec: spec["members"][0].pop("window"), "'window' is missing"),
         (lambda spec: spec["members"][2].update(window=5), "lstm takes 4 rows of 5 features"),
         (lambda spec: spec["members"][0].update(weight=-1.0), "weight -1.0 of random_forest"),
         (lambda spec: spec["features"]["names"].append("f5"), "its spec says 1 rows of 6"),
+        (lambda spec: spec["features"].pop("series"), "'series' is missing"),
+        (lambda spec: spec["features"].update(series=["fear_greed"]), "context of nothing"),
+        (lambda spec: spec.update(context=[{"name": "x"}]), "'file' is missing"),
         (lambda spec: spec.update(members=[]), "without members"),
     ],
 )
@@ -192,7 +256,7 @@ def test_a_failure_leaves_the_old_bundle_and_no_litter(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(models.bundle, "_replace", full)
+        patch.setattr(models.bundle, "put_in_place", full)
         with pytest.raises(WorkspaceError, match="No space left"):
             write_bundle(folder, members=members, spec={**spec, "seed": 9}, history=data[0])
     assert load_bundle(folder).hash == before

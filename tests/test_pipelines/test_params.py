@@ -68,7 +68,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         read_params(tmp_path / "params.yaml")
 
 
-RUN = "symbol: {symbol}\ntimeframe: {timeframe}\nsource: x.csv\nas_of: {as_of}\n"
+RUN = "symbol: {symbol}\ntimeframe: {timeframe}\nsource: x.csv\ncontext: data/context\nas_of: {as_of}\n"
 
 
 def write_run(folder: Path, symbol: str = "BTC/USD", timeframe: str = "1h", as_of: str = "null") -> Path:
@@ -88,6 +88,15 @@ def test_as_of_becomes_utc(tmp_path: Path) -> None:
 def test_a_wrong_identity_is_refused(tmp_path: Path, change: dict[str, str]) -> None:
     with pytest.raises(ParamsError):
         read_run(write_run(tmp_path, **change))
+
+
+def test_a_run_without_a_context_says_what_to_add(tmp_path: Path) -> None:
+    path = write_run(tmp_path)
+    path.write_text(path.read_text().replace("context: data/context\n", ""))
+    with pytest.raises(ParamsError, match="context is missing") as caught:
+        read_run(path)
+    assert caught.value.where == str(path)
+    assert caught.value.remedy == "add the line `context: data/context`"
 
 
 def test_overlay_merges_mappings_and_replaces_the_rest() -> None:

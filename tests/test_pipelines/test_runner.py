@@ -31,7 +31,7 @@ stages:
     cmd: "true"
     outs: [data/before]
 """
-RUN = "symbol: BTC/USD\ntimeframe: 1h\nsource: bars.csv\nas_of: null\n"
+RUN = "symbol: BTC/USD\ntimeframe: 1h\nsource: bars.csv\ncontext: data/context\nas_of: null\n"
 
 
 @pytest.fixture

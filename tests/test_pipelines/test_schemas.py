@@ -5,7 +5,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.schemas import bar_schema, checked, feature_schema, label_schema, prediction_schema, raw_schema
+from pipelines.schemas import (
+    bar_schema,
+    checked,
+    checked_pieces,
+    feature_schema,
+    label_schema,
+    prediction_schema,
+    raw_schema,
+)
+from tests.pieces import cut
+from trading.bars import ORDER_FLOW
 from trading.errors import BarError
 
 
@@ -143,7 +153,7 @@ def test_raw_rows_may_be_faulty_but_not_shapeless(bars: pd.DataFrame) -> None:
     raw = bars.iloc[[0, 1, 1, 2]].reset_index().assign(fault_text=pd.Series(pd.NA, dtype="string", index=range(4)))
     raw.loc[3, ["close", "timestamp"]] = [np.nan, pd.NaT]
     checked(raw, raw_schema(), "x")
-    checked(raw.assign(quote_volume=1.0), raw_schema(), "x")
+    checked(raw.assign(quote_volume=1.0, taker_buy_volume=np.nan, trades=3.0), raw_schema(), "x")
     assert "time order" in refusal(raw.iloc[::-1], raw_schema())
     assert "missing (found: fault_text)" in refusal(raw.drop(columns="fault_text"), raw_schema())
 
@@ -151,3 +161,44 @@ def test_raw_rows_may_be_faulty_but_not_shapeless(bars: pd.DataFrame) -> None:
 def test_importing_the_contracts_does_not_import_pandera() -> None:
     code = "import pipelines.schemas, sys; sys.exit('pandera' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_order_flow_comes_whole_or_not_at_all(bars: pd.DataFrame) -> None:
+    flow = bars.assign(taker_buy_volume=bars["volume"] / 2, trades=3.0)
+    assert checked(flow, bar_schema(), "x") is flow
+    for name in ORDER_FLOW:
+        said = refusal(flow.drop(columns=name), bar_schema())
+        assert said == "bars: taker_buy_volume and trades together or not at all"
+        assert f"{name}: not below 0 (1 row(s)" in refusal(put(flow, 7, name, -1.0), bar_schema())
+        assert f"{name}: a finite number (1 row(s)" in refusal(put(flow, 7, name, np.nan), bar_schema())
+    assert "columns out of order" in refusal(flow[[*bars.columns, "trades", "taker_buy_volume"]], bar_schema())
+
+
+@pytest.mark.parametrize("cuts", [[], [700], [0, 1, 1, 2, 1499, 1500]])
+def test_pieces_of_a_good_frame_pass_as_they_are(bars: pd.DataFrame, cuts: list[int]) -> None:
+    pieces = cut(bars, cuts)
+    assert all(one is other for one, other in zip(checked_pieces(pieces, bar_schema(), "x"), pieces, strict=True))
+
+
+def test_what_a_contract_says_of_neighbours_holds_across_pieces(bars: pd.DataFrame) -> None:
+    with pytest.raises(BarError, match=r"2 row\(s\)|1 row\(s\)") as caught:
+        list(checked_pieces([bars.iloc[:10], bars.iloc[:0], bars.iloc[9:]], bar_schema(), "a.parquet"))
+    assert caught.value.where == "a.parquet, from row 10"
+    with pytest.raises(BarError, match="stamps in time order"):
+        list(checked_pieces([bars.iloc[10:], bars.iloc[:10]], bar_schema(), "a.parquet"))
+
+
+@pytest.mark.parametrize("cuts", [[], [4], [5], [6], [2, 5, 6, 8]])
+def test_a_value_that_is_lost_again_is_found_wherever_the_cut_is(bars: pd.DataFrame, cuts: list[int]) -> None:
+    features = pd.DataFrame({"a": [np.nan] * 3 + [1.0] * 7, "b": 1.0}, index=bars.index[:10])
+    list(checked_pieces(cut(features, cuts), feature_schema(["a", "b"]), "x"))
+    with pytest.raises(BarError, match="a: NaN only before"):
+        list(checked_pieces(cut(put(features, 5, "a", np.nan), cuts), feature_schema(["a", "b"]), "x"))
+
+
+def test_a_piece_is_judged_before_the_next_is_asked_for(bars: pd.DataFrame) -> None:
+    asked = []
+    pieces = (asked.append(at) or bars.iloc[at : at + 5].assign(volume=-1.0) for at in (0, 5))
+    with pytest.raises(BarError, match="not below 0"):
+        list(checked_pieces(pieces, bar_schema(), "x"))
+    assert asked == [0]

@@ -9,29 +9,36 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
 from pipelines.healing import heal
 from pipelines.params import RunIdentity, read_params, read_run
+from pipelines.sentiment.errors import SeriesError
 from pipelines.settings import Settings
-from pipelines.workspace import LINKS, Workspace, locked, prepare, root_or_workspace, sync_source
+from pipelines.store.bar_store import BarStore, Series
+from pipelines.store.errors import UnknownSeriesError
+from pipelines.workspace import LINKS, Workspace, locked, prepare, root_or_workspace, sync_context, sync_source
 from trading.errors import BarError, ParamsError, WorkspaceError
 
-RUN = RunIdentity(symbol="BTC/USD", timeframe="1h", source="data/sample/bars.csv", as_of=None)
+RUN = RunIdentity(symbol="BTC/USD", timeframe="1h", source="data/sample/bars.csv", context="data/context", as_of=None)
 MOMENT = datetime(2019, 6, 1, tzinfo=UTC)
+KRAKEN = Series("kraken", "BTC/USD", "1h")
 
 
 @pytest.fixture
 def home(tmp_path: Path, raw_params: Mapping[str, Any]) -> Path:
     home = tmp_path / "home"
-    for name in ("trading", "models", "pipelines", ".dvc", "data/sample"):
+    for name in ("trading", "models", "pipelines", ".dvc", "data/sample", "data/context"):
         (home / name).mkdir(parents=True)
     (home / "dvc.yaml").write_text("stages: {}\n")
     (home / ".dvcignore").write_text("__pycache__\n")
     (home / ".dvc" / "config").write_text("[core]\n    analytics = false\n['remote \"here\"']\n    url = ../../store\n")
     (home / "params.yaml").write_text(yaml.safe_dump(dict(raw_params)))
-    (home / "run.yaml").write_text("symbol: BTC/USD\ntimeframe: 1h\nsource: data/sample/bars.csv\nas_of: null\n")
+    (home / "run.yaml").write_text(
+        "symbol: BTC/USD\ntimeframe: 1h\nsource: data/sample/bars.csv\ncontext: data/context\nas_of: null\n"
+    )
     (home / "data" / "sample" / "bars.csv").write_text("1\n")
     return home
 
@@ -254,6 +261,131 @@ def test_a_source_that_cannot_be_copied_is_said(settings: Settings, tmp_path: Pa
     found.root.write_text("in the way")
     with pytest.raises(WorkspaceError, match="cannot write"):
         sync_source(found, file)
+
+
+def exchange(settings: Settings, **changes: object) -> Workspace:
+    return root_or_workspace(settings, RUN.model_copy(update={"source": "exchange:kraken", **changes}))
+
+
+def test_an_exchange_has_a_folder_of_its_own_even_if_it_is_committed(settings: Settings, home: Path) -> None:
+    committed = (home / "run.yaml").read_text()
+    (home / "run.yaml").write_text(committed.replace("data/sample/bars.csv", "exchange:kraken"))
+    found = exchange(settings)
+    assert found.root == home / "workspaces" / "BTC-USD-1h"
+    assert found.series == KRAKEN
+    assert found.source == home / "data" / "store" / KRAKEN.folder
+    assert found.given == "kraken BTC/USD 1h"
+    prepare(found)
+    assert read_run(found.root / "run.yaml").source == "source/kraken_BTC-USD_1h.parquet"
+    perpetual = exchange(settings, symbol="BTC/USD:BTC")
+    assert perpetual.run.source == "source/kraken_BTC-USD_BTC_1h.parquet"
+
+
+def test_a_store_elsewhere_is_the_same_one_from_everywhere(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = exchange(settings.model_copy(update={"store": Path("elsewhere")}))
+    assert found.settings.store == tmp_path / "elsewhere"
+    assert found.source == tmp_path / "elsewhere" / KRAKEN.folder
+
+
+def test_stored_bars_are_written_only_where_they_differ(settings: Settings, tmp_path: Path, bars: pd.DataFrame) -> None:
+    store, moment = BarStore(settings.store_folder), pd.Timestamp("2020-01-01", tz="UTC")
+    found = exchange(settings)
+    with pytest.raises(UnknownSeriesError, match="no bars of kraken BTC/USD 1h"):
+        sync_source(found, found.source)
+    store.append(KRAKEN, bars.iloc[:10], moment)
+    assert sync_source(found, found.source)
+    copy = found.root / found.run.source
+    pd.testing.assert_frame_equal(pd.read_parquet(copy), bars.iloc[:10], check_freq=False)
+    before = copy.stat().st_mtime_ns
+    assert not sync_source(found, found.source)
+    assert copy.stat().st_mtime_ns == before
+    store.append(KRAKEN, bars.iloc[:12], moment)
+    assert sync_source(found, found.source)
+    assert len(pd.read_parquet(copy)) == 12
+
+
+def test_nothing_that_closed_later_is_written(settings: Settings, bars: pd.DataFrame) -> None:
+    BarStore(settings.store_folder).append(KRAKEN, bars.iloc[:10], pd.Timestamp("2020-01-01", tz="UTC"))
+    found = exchange(settings, as_of=bars.index[4].to_pydatetime())
+    assert sync_source(found, found.source)
+    pd.testing.assert_frame_equal(pd.read_parquet(found.root / found.run.source), bars.iloc[:4], check_freq=False)
+
+
+def test_a_file_and_an_exchange_take_turns(settings: Settings, tmp_path: Path, bars: pd.DataFrame) -> None:
+    BarStore(settings.store_folder).append(KRAKEN, bars.iloc[:10], pd.Timestamp("2020-01-01", tz="UTC"))
+    (file := tmp_path / "bars.csv").write_text("1\n")
+    stored, given = exchange(settings), exchange(settings, source=str(file))
+    assert stored.root == given.root
+    for found, name in ((stored, "kraken_BTC-USD_1h.parquet"), (given, "bars.csv"), (stored, stored.run.source[7:])):
+        assert sync_source(found, found.source)
+        assert [path.name for path in (found.root / "source").iterdir()] == [name]
+
+
+def test_stored_bars_that_cannot_be_written_are_said(settings: Settings, bars: pd.DataFrame) -> None:
+    BarStore(settings.store_folder).append(KRAKEN, bars.iloc[:10], pd.Timestamp("2020-01-01", tz="UTC"))
+    found = exchange(settings)
+    found.root.parent.mkdir(parents=True)
+    found.root.write_text("in the way")
+    with pytest.raises(WorkspaceError, match="cannot write"):
+        sync_source(found, found.source)
+
+
+def test_another_context_is_another_run(settings: Settings, home: Path, tmp_path: Path) -> None:
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    found = root_or_workspace(settings, RUN.model_copy(update={"context": str(beside)}))
+    assert not found.is_home
+    assert (found.context, found.run.context) == (beside, "data/context")
+    prepare(found)
+    assert read_run(found.root / "run.yaml") == found.run
+    # However the committed one is spelt.
+    assert root_or_workspace(settings, RUN.model_copy(update={"context": str(home / "data/../data/context")})).is_home
+
+
+def test_a_context_is_mirrored_under_its_own_names(settings: Settings, tmp_path: Path) -> None:
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    for name in ("kraken_ETH-USD_1h.csv", "fear_greed.json", "README.md", ".hidden"):
+        (beside / name).write_text(name)
+    found = other(settings, context=str(beside))
+    mirrored = found.root / "data" / "context"
+    assert sync_context(found)
+    assert sorted(path.name for path in mirrored.iterdir()) == ["fear_greed.json", "kraken_ETH-USD_1h.csv"]
+    assert not sync_context(found)
+    (beside / "fear_greed.json").write_text("another")
+    (beside / "kraken_ETH-USD_1h.csv").unlink()
+    assert sync_context(found)
+    assert [path.read_text() for path in mirrored.iterdir()] == ["another"]
+
+
+def test_an_empty_context_is_a_folder_all_the_same(settings: Settings, home: Path) -> None:
+    found = other(settings)
+    assert found.context == home / "data" / "context"
+    assert not sync_context(found)
+    # DVC depends on it.
+    assert (found.root / "data" / "context").is_dir()
+
+
+def test_a_context_that_cannot_be_read_is_said_of_the_users_folder(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="gone is not there"):
+        sync_context(other(settings, context=str(tmp_path / "gone")))
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "vix.csv").touch()
+    with pytest.raises(SeriesError, match=r"vix\.csv is not understood") as caught:
+        sync_context(other(settings, context=str(tmp_path / "beside")))
+    assert caught.value.where == str(tmp_path / "beside" / "vix.csv")
+
+
+def test_the_root_reads_its_context_where_it_lies(settings: Settings, home: Path) -> None:
+    root = root_or_workspace(settings, RUN)
+    (home / "data" / "context" / "ETH-USD.csv").touch()
+    assert not sync_context(root)
+    (home / "data" / "context" / "vix.csv").touch()
+    with pytest.raises(SeriesError, match="is not understood"):
+        sync_context(root)
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 
 from models.bundle import load_bundle
-from pipelines.features.engine import FeatureEngine
+from pipelines.features.chosen import choose
 from pipelines.register import stage as register
 from pipelines.settings import ROOT
+from serving.context_history import ContextHistory
+from serving.feature_tail import FeatureTail
 from serving.history import History
 from serving.predictor import Predictor
 from serving.served import Horizon, Served
@@ -20,9 +22,9 @@ NOW = pd.Timestamp("2026-01-01", tz="UTC")
 
 
 @pytest.fixture(scope="session")
-def engine(params):
-    """The features that are served."""
-    return FeatureEngine(params.features.groups, "1h")
+def engine(params, sample_bars):
+    """The features that are served: of the bars alone."""
+    return choose(params.features.groups, "1h", sample_bars.columns, (), ()).engine()
 
 
 @pytest.fixture(scope="session")
@@ -46,8 +48,7 @@ def workspace(tmp_path_factory, params, engine, served_bars, served_features):
         Instrument("BTC/USD", "1h"),
         served_bars.iloc[:-50],
         served_features,
-        features_hash=engine.spec_hash,
-        warmup=engine.warmup,
+        engine=engine,
     )
     context = replace(made, settings=made.settings.model_copy(update={"home": ROOT}))
     with patch.object(register, "check_reload", lambda *args: None):
@@ -62,13 +63,15 @@ def predictors(workspace, params):
     return [Predictor(load_bundle(folder), "1", "candidate") for folder in folders]
 
 
-def horizon_over(predictor, bars):
-    """A horizon that has been served these bars."""
+def horizon_over(predictor, bars, rows=None):
+    """A horizon that has been served these bars, of which features are kept for so many rows."""
     spec = predictor.bundle.spec
     history = History(
         predictor.instrument, bars, rows=predictor.rows, max_gap=spec["max_gap"], max_jump=spec["max_jump"]
     )
-    return Horizon(predictor, history, predictor.signal(history.bars, request_id=""))
+    nothing = ContextHistory(predictor.instrument, {})
+    features = FeatureTail.begin(predictor.engine, history.bars, nothing, rows=rows or predictor.tail)
+    return Horizon.at(predictor, history, features)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from pipelines.settings import Settings
@@ -88,7 +89,12 @@ class TestLateHorizon:
         assert "missing" not in unavailable[0].reason
         whole, unavailable = late.answer(served_bars.iloc[-52:-45], request_id="r")
         assert unavailable == []
-        assert whole == served.signals(served_bars.iloc[-50:-45], request_id="r")
+        in_time = served.signals(served_bars.iloc[-50:-45], request_id="r")
+        assert whole[0] == in_time[0]
+        # Its features were begun ten bars earlier, and forget that only to 1e-9.
+        assert whole[1].features_since == in_time[1].features_since - pd.Timedelta("10h")
+        assert whole[1].bar_time == in_time[1].bar_time
+        assert whole[1].prob_up == pytest.approx(in_time[1].prob_up, abs=1e-6)
 
     def test_bars_that_the_other_refuses_move_neither(self, late, served_bars):
         wrong = served_bars.iloc[-60:-45].copy()
@@ -212,6 +218,7 @@ def spoilt(workspace, horizon, spoil):
         (lambda spec: spec.update(schema=99), "bundle schema 99"),
         (lambda spec: spec.update(horizon_bars=50), "bars of history, and the 4h model needs"),
         (lambda spec: spec.pop("max_jump"), "max_jump"),
+        (lambda spec: spec.update(positions=None), "TypeError"),
     ],
 )
 def test_one_version_that_cannot_be_opened_leaves_the_others_served(workspace, caplog, spoil, reason):

@@ -53,6 +53,29 @@ def test_bars_that_are_known_change_nothing(history):
     assert history.extended(ALL.iloc[70:100], NOW) is history
 
 
+def test_columns_that_are_read_must_be_there():
+    flow = ALL.assign(taker_buy_volume=2.0, trades=3.0)
+    history = History(BITCOIN, flow.iloc[:100], rows=60, max_gap=5, max_jump=0.6, columns=flow.columns)
+    after = history.extended(flow.iloc[95:110], NOW)
+    pd.testing.assert_frame_equal(after.bars, flow.iloc[50:110], check_freq=False)
+    assert after.columns == list(flow.columns)
+    with pytest.raises(ServingError, match="bars without trades"):
+        history.extended(flow.iloc[95:110].drop(columns="trades"), NOW)
+    with pytest.raises(ServingError, match="its trades is 4, and the history has 3"):
+        history.extended(flow.iloc[95:110].assign(trades=4.0), NOW)
+    plain = History(BITCOIN, flow.iloc[:100], rows=60, max_gap=5, max_jump=0.6)
+    assert list(plain.extended(flow.iloc[95:110], NOW).bars.columns) == list(ALL.columns)
+
+
+def test_a_history_may_begin_with_nothing():
+    empty = History.union(BITCOIN, [OLD.iloc[:0]], rows=60, max_gap=5, max_jump=0.6)
+    assert len(empty.extended(ALL.iloc[:10], NOW).bars) == 10
+    with pytest.raises(ServingError, match="high below low"):
+        empty.extended(ALL.iloc[:1].assign(high=1.0), NOW)
+    joined = History.union(BITCOIN, [OLD.iloc[:0], OLD], rows=60, max_gap=5, max_jump=0.6)
+    assert len(joined.bars) == 60
+
+
 def test_a_gap_within_the_history_stays_a_gap():
     holed = History(BITCOIN, OLD.drop(OLD.index[80]), rows=60, max_gap=5, max_jump=0.6)
     assert ALL.index[80] not in holed.extended(ALL.iloc[70:110], NOW).bars.index

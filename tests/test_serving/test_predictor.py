@@ -14,12 +14,16 @@ from trading.errors import ModelError, ServingError
 from trading.no_trade_band import band_positions
 
 
+def ask(predictor, bars):
+    return predictor.signal(bars, predictor.features(bars), request_id="r")
+
+
 @pytest.mark.parametrize("which", [0, 1])
 def test_the_tail_says_what_the_whole_history_says(predictors, which, served_bars, served_features):
     predictor = predictors[which]
     spec = predictor.bundle.spec
     bars = served_bars.iloc[:-50]
-    signal = predictor.signal(bars.iloc[-predictor.rows :], request_id="r")
+    signal = ask(predictor, bars.iloc[-predictor.rows :])
     # Research: every row of the full feature table, at once.
     table = served_features.loc[bars.index].dropna()
     vote = predictor.bundle.predict_members(table)["vote"]
@@ -51,7 +55,7 @@ def test_positions_agree_over_many_bars(predictors, served_bars, served_features
     seen = []
     for stop in range(len(served_bars) - 40, len(served_bars)):
         bars = served_bars.iloc[stop - predictor.rows : stop]
-        seen.append(predictor.signal(bars, request_id="r", features=served_features.loc[bars.index]).position)
+        seen.append(predictor.signal(bars, served_features.loc[bars.index], request_id="r").position)
     assert seen == wanted.loc[served_bars.index[-41:-1]].tolist()
     assert len(set(seen)) > 1
 
@@ -63,7 +67,7 @@ def replace_band(predictor, round_trips):
 
 def test_the_same_bars_give_the_same_signal_to_the_bit(predictors, served_bars):
     bars = served_bars.iloc[-predictors[0].rows :]
-    first, second = (predictors[0].signal(bars, request_id="same") for _ in range(2))
+    first, second = (ask(predictors[0], bars) for _ in range(2))
     assert first == second
     row = predictors[0].features(bars).iloc[-1].to_numpy(dtype=np.float64)
     assert first.feature_hash == hashlib.sha256(row.tobytes()).hexdigest()
@@ -72,15 +76,15 @@ def test_the_same_bars_give_the_same_signal_to_the_bit(predictors, served_bars):
 def test_only_a_champion_is_proven(predictors, served_bars):
     champion = Predictor(predictors[0].bundle, "3", "champion")
     bars = served_bars.iloc[-champion.rows :]
-    assert champion.signal(bars, request_id="r").evidence == "proven"
-    assert predictors[0].signal(bars, request_id="r").evidence == "unproven"
-    assert champion.signal(bars, request_id="r").model_version == "3"
+    assert ask(champion, bars).evidence == "proven"
+    assert ask(predictors[0], bars).evidence == "unproven"
+    assert ask(champion, bars).model_version == "3"
 
 
 def test_too_few_bars_say_how_many_are_needed(predictors, served_bars):
     predictor = predictors[1]
     with pytest.raises(ServingError, match=f"needs {predictor.rows}"):
-        predictor.signal(served_bars.iloc[-predictor.rows + 1 :], request_id="r")
+        ask(predictor, served_bars.iloc[-predictor.rows + 1 :])
 
 
 def test_no_forecast_is_said_and_not_guessed(predictors, served_bars, served_features):
@@ -89,7 +93,7 @@ def test_no_forecast_is_said_and_not_guessed(predictors, served_bars, served_fea
     holed = served_features.loc[bars.index].copy()
     holed.iloc[-1, 0] = np.nan
     with pytest.raises(ServingError, match="no forecast"):
-        predictor.signal(bars, request_id="r", features=holed)
+        predictor.signal(bars, holed, request_id="r")
 
 
 def test_other_features_than_it_was_trained_on_are_refused(predictors):
@@ -141,11 +145,11 @@ def test_a_bundle_that_does_not_tell_its_last_features_is_refused(predictors):
 def test_missing_bars_are_counted(predictors, served_bars):
     predictor = predictors[0]
     whole = served_bars.iloc[: -predictor.horizon_bars]
-    before = predictor.signal(whole.iloc[-predictor.rows :], request_id="r").missing_bars
+    before = ask(predictor, whole.iloc[-predictor.rows :]).missing_bars
     stamps = whole.index[-predictor.rows :]
     assert before == len(pd.date_range(stamps[0], stamps[-1], freq="h").difference(stamps))
     holed = whole.drop(whole.index[[-3, -30, -31]])
-    after = predictor.signal(holed.iloc[-predictor.rows :], request_id="r").missing_bars
+    after = ask(predictor, holed.iloc[-predictor.rows :]).missing_bars
     stamps = holed.index[-predictor.rows :]
     assert after == len(pd.date_range(stamps[0], stamps[-1], freq="h").difference(stamps))
     assert after >= before + 3

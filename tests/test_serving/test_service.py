@@ -72,6 +72,9 @@ def test_the_service_answers_and_survives_misuse(workspace, served_bars):
             {"symbol": "BTC/USD", "bars": "many"},
             {"symbol": "BTC/USD", "bars": [{"timestamp": "yesterday"}]},
             {"symbol": "BTC/USD", "unknown": 1},
+            {"symbol": "BTC/USD", "context": {"fear_greed": [{"published_at": "2017-11-01T00:00:00Z", "value": 9}]}},
+            {"symbol": "BTC/USD", "context": {"fear_greed": [{"value": 9}]}},
+            {"symbol": "BTC/USD", "context": {"ETH/USD": 9}},
             {"symbol": "bitcoin"},
             b"no json",
             b"",
@@ -222,6 +225,14 @@ class TestCheck:
         assert {bar[key] for key in ("open", "high", "low", "close")} == {served_bars["close"].iloc[-51]}
         assert result["latency_ms"]["cached"]["p50"] == 1.0
         assert result["latency_ms"]["new_bar"] == 2.0
+
+    def test_the_made_up_bar_has_all_columns_that_are_stored(self, workspace, served_bars, monkeypatch):
+        live = check._live(workspace.settings, workspace.run.instrument)
+        stored = served_bars.assign(taker_buy_volume=2.0, trades=3.0)
+        monkeypatch.setattr(check.pd, "read_parquet", lambda path: stored)
+        bar = check._next_bar(live, {"horizon": "1h", "bar_time": served_bars.index[-51]}, check.utc_now())
+        assert (bar["taker_buy_volume"], bar["trades"]) == (2.0, 3.0)
+        assert bar["volume"] == served_bars["volume"].iloc[-51]
 
     def test_a_bar_that_has_not_closed_is_not_made_up(self, workspace, ask, served_bars, monkeypatch):
         closes = served_bars.index[-51] + pd.Timedelta("2h")

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading.bars import COLUMNS, infer_timeframe, known_at, resample
+from tests.pieces import cut
+from trading.bars import COLUMNS, ORDER_FLOW, Distances, infer_timeframe, known_at, resample
 from trading.errors import BarError, InstrumentError
 
 HALF_HOUR = pd.Timedelta("30min")
@@ -96,6 +97,32 @@ def test_resample_in_two_steps_is_resample_in_one() -> None:
     pd.testing.assert_frame_equal(twice, once, rtol=1e-14)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    keep=st.lists(st.booleans(), min_size=3, max_size=60),
+    target=st.sampled_from(["30min", "1h", "4h"]),
+    flow=st.sampled_from([[], ORDER_FLOW, ORDER_FLOW[::-1]]),
+    seed=st.integers(0, 1000),
+)
+def test_resample_preserves_the_sums_of_what_is_counted(
+    keep: list[bool], target: str, flow: list[str], seed: int
+) -> None:
+    keep[1] = True
+    rng = np.random.default_rng(seed)
+    bars = make_bars("2024-01-01", len(keep), HALF_HOUR).assign(
+        **{name: rng.integers(0, 1000, len(keep)).astype(float) for name in ["volume", *flow]}
+    )[keep]
+    made, _ = resample(bars, HALF_HOUR, pd.Timedelta(target))
+    assert list(made.columns) == [*COLUMNS, *(ORDER_FLOW if flow else [])]
+    per_bar = bars.groupby(bars.index.floor(target))
+    complete = per_bar["close"].count() == pd.Timedelta(target) / HALF_HOUR
+    for name in ["volume", *flow]:
+        # Of whole numbers every order of adding up gives the same.
+        assert made[name].tolist() == per_bar[name].sum()[complete].tolist()
+    plain, _ = resample(bars[COLUMNS], HALF_HOUR, pd.Timedelta(target))
+    pd.testing.assert_frame_equal(made[COLUMNS], plain)
+
+
 def test_weeks_start_on_monday() -> None:
     weekly, dropped = resample(make_bars("2024-01-01", 15, pd.Timedelta("1D")), pd.Timedelta("1D"), pd.Timedelta("7D"))
     assert [stamp.day_name() for stamp in weekly.index] == ["Monday", "Monday"]
@@ -160,3 +187,16 @@ def test_infer_timeframe_takes_the_shortest_of_equals_and_refuses_a_single_bar()
     for too_few in (stamps[:0], stamps[:1], stamps[[0, 0]]):
         with pytest.raises(BarError, match="timeframe"):
             infer_timeframe(too_few)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=60), st.lists(st.integers(0, 60), max_size=5))
+def test_distances_in_pieces_are_those_of_the_whole(steps: list[int], cuts: list[int]) -> None:
+    index = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(np.cumsum([0, 1, *steps]), unit="h")
+    distances = Distances()
+    for piece in cut(pd.DataFrame(index=index), cuts):
+        distances.add(pd.DatetimeIndex(piece.index))
+    lengths, counts = np.unique(np.diff(index.asi8)[np.diff(index.asi8) > 0], return_counts=True)
+    assert distances.timeframe() == infer_timeframe(index)
+    assert distances.timeframe() == pd.Timedelta(int(lengths[counts.argmax()]), index.unit)
+    assert distances.stamps == len(index)

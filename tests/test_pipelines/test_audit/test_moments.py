@@ -89,6 +89,10 @@ def test_publications_are_looked_at_from_both_sides(busy: pd.DataFrame) -> None:
     at = {question.moment.time for question in chosen(busy, context={"fear": series})}
     for day in days:
         assert {day.floor("h"), day.floor("h") - HOUR} <= at
+    # A short look, as each retrain has, is at one of them.
+    questions = chosen(busy, cuts=3, context={"fear": series})
+    short = {question.moment.time for question in questions} - {q.moment.time for q in chosen(busy, cuts=3)}
+    assert sum(day.floor("h") in short for day in days) == 1
 
 
 def test_random_moments_cover_the_hours_and_the_sample(sample_bars: pd.DataFrame) -> None:

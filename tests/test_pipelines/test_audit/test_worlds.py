@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.audit.worlds import WORLDS, History, Moment, stamps_of
+from pipelines.features.external import arrays_of, join
 
 HOUR = pd.Timedelta(hours=1)
 NS = 10**9
@@ -214,3 +215,30 @@ def test_the_context_changes_after_its_publication() -> None:
         assert (known(other.context["ETH/USD"], moment) == known(other_symbol, moment)).all(axis=None)
     assert past.end() == pd.Timestamp("2024-03-05 04:00", tz="UTC").as_unit("ns").value or past.end() > moment.at
     assert past.publication("ETH/USD")[0] == stamps_of(bars.index)[0] + 3600 * NS
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 1000), at=st.integers(0, 40), world=st.sampled_from(WORLDS))
+def test_what_came_late_is_known_from_its_arrival(seed: int, at: int, world: str) -> None:
+    bars, delay = history(seed, 40).bars, pd.Timedelta(hours=2)
+    rng = np.random.default_rng(seed)
+    index = pd.date_range("2024-03-01", periods=12, freq="3h", tz="UTC", name="published_at")
+    late = pd.Series(index + pd.to_timedelta(rng.integers(-4, 12, 12), unit="h"), index).where(rng.random(12) > 0.3)
+    series = pd.DataFrame({"value": rng.normal(size=12), "not_before": late})
+    moment = Moment((bars.index[0].floor("D") + at * HOUR).as_unit("ns").value, opened=False)
+
+    terms = {"delay": delay.as_unit("ns").value, "max_age": 50 * 3600 * NS, "neutral": 0.0}
+    hours = np.arange(index[0].as_unit("ns").value, moment.at + 1, 3600 * NS)
+
+    def rows(frame: pd.DataFrame) -> np.ndarray:
+        """What the rows of a join know, hour by hour up to the moment."""
+        published, values, not_before = arrays_of(frame, ["value"])
+        return join(hours, published, values, not_before=not_before, **terms).table()
+
+    other = History(bars, HOUR, {"fear": series}, {"fear": delay}).other(moment, world, seed).context
+    assert other is not None
+    np.testing.assert_array_equal(rows(other["fear"]), rows(series))
+    usable = np.maximum(index + delay, late.fillna(index[0]))
+    changed = other["fear"]["value"].reindex(index) != series["value"]
+    # What was published by the moment, and has yet to arrive, is other as well.
+    np.testing.assert_array_equal(changed, usable > moment.time)

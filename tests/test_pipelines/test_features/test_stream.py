@@ -134,6 +134,28 @@ def test_goes_on_where_it_was_saved(engine, seed, first, more):
         np.testing.assert_array_equal(again.update(bar_of(bars, row)), stream.update(bar_of(bars, row)))
 
 
+@pytest.mark.parametrize("first", [0, 1000])
+def test_a_copy_goes_its_own_way(engine, bars, first):
+    stream = engine.stream(bars.iloc[:first] if first else None)
+    before, copy = stream.save(), stream.copy()
+    assert copy.save() == before
+    rows = [copy.update(bar_of(bars, row)) for row in range(first, first + 30)]
+    assert stream.save() == before, "it knows nothing of the copy's bars"
+    assert copy.last == bars.index[first + 29]
+    for row, expected in enumerate(rows, first):
+        np.testing.assert_array_equal(stream.update(bar_of(bars, row)), expected)
+    assert stream.save() == copy.save()
+
+
+def test_a_copy_goes_its_own_way_in_what_is_published(bars):
+    engine = FeatureEngine(["sentiment"], "1h", series=["fear_greed"])
+    stream = engine.stream(bars.iloc[:10])
+    copy, index = stream.copy(), pd.DatetimeIndex([bars.index[10] - pd.Timedelta("25h")])
+    copy.publish({"fear_greed": pd.DataFrame({"fear_greed": [0.5]}, index=index)})
+    assert copy.update(bars.iloc[10])["fear_greed"] == 0.5
+    assert stream.update(bars.iloc[10])["fear_greed_missing"] == 1.0
+
+
 def test_a_saved_stream_is_of_one_engine(engine, bars):
     saved = engine.stream(bars.iloc[:100]).save()
     for other in (FeatureEngine(["trend"], "1h"), FeatureEngine(SINGLE_ASSET, "30m")):

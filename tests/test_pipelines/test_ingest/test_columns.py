@@ -2,21 +2,37 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.ingest.columns import match_columns, match_positions
+from pipelines.ingest.columns import REQUIRED, match_columns, match_positions
+from trading.bars import ORDER_FLOW
 from trading.errors import BarError
 
-# Header lines of real exports, and which of their columns are timestamp, open, high, low, close, volume, quote volume.
+# Header lines of real exports, and which of their columns are timestamp, open, high, low, close, volume, quote volume,
+# what takers bought, trades; a dash stands for none.
 EXPORTS = {
     "binance": (
         "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore",
-        "open_time,open,high,low,close,volume,quote_volume",
+        "open_time,open,high,low,close,volume,quote_volume,taker_buy_volume,count",
     ),
     "binance spaced": (
-        "Open time,Open,High,Low,Close,Volume,Close time,Quote asset volume,Number of trades,Ignore",
-        "Open time,Open,High,Low,Close,Volume,Quote asset volume",
+        "Open time,Open,High,Low,Close,Volume,Close time,Quote asset volume,Number of trades,"
+        "Taker buy base asset volume,Taker buy quote asset volume,Ignore",
+        "Open time,Open,High,Low,Close,Volume,Quote asset volume,Taker buy base asset volume,Number of trades",
+    ),
+    "binance through a client": (
+        "open_time,open,high,low,close,volume,close_time,quote_asset_volume,number_of_trades,"
+        "taker_buy_base_asset_volume,taker_buy_quote_asset_volume,ignore",
+        "open_time,open,high,low,close,volume,quote_asset_volume,taker_buy_base_asset_volume,number_of_trades",
+    ),
+    "takers in quote units only": (
+        "open_time,open,high,low,close,volume,number_of_trades,taker_buy_quote_asset_volume",
+        "open_time,open,high,low,close,volume,-,-,number_of_trades",
+    ),
+    "trades beside a count": (
+        "timestamp,open,high,low,close,volume,count,trades",
+        "timestamp,open,high,low,close,volume,-,-,trades",
     ),
     "coinbase": ("time,low,high,open,close,volume", "time,open,high,low,close,volume"),
-    "kraken": ("time,open,high,low,close,vwap,volume,count", "time,open,high,low,close,volume"),
+    "kraken": ("time,open,high,low,close,vwap,volume,count", "time,open,high,low,close,volume,-,-,count"),
     "bitstamp": ("timestamp,open,high,low,close,volume", "timestamp,open,high,low,close,volume"),
     "bitfinex": ("MTS,OPEN,CLOSE,HIGH,LOW,VOLUME", "MTS,OPEN,HIGH,LOW,CLOSE,VOLUME"),
     "cryptodatadownload": (
@@ -46,20 +62,21 @@ EXPORTS = {
     "yahoo": ("Date,Open,High,Low,Close,Adj Close,Volume", "Date,Open,High,Low,Close,Volume"),
     "coinapi": (
         "time_period_start,time_period_end,price_open,price_high,price_low,price_close,volume_traded,trades_count",
-        "time_period_start,price_open,price_high,price_low,price_close,volume_traded",
+        "time_period_start,price_open,price_high,price_low,price_close,volume_traded,-,-,trades_count",
     ),
     "short": ("t,o,h,l,c,v", "t,o,h,l,c,v"),
     "unit in the name": ("volume,close,low,time_ms,high,open", "time_ms,open,high,low,close,volume"),
     "zone in the name": ("Datetime (UTC),Open,High,Low,Close,Volume", "Datetime (UTC),Open,High,Low,Close,Volume"),
     "one of each": ("timestamp_ms,date,open,high,low,close,volume", "date,open,high,low,close,volume"),
 }
-CANONICAL = ["timestamp", "open", "high", "low", "close", "volume", "quote_volume"]
+CANONICAL = [*REQUIRED, "quote_volume", *ORDER_FLOW]
 
 
 @pytest.mark.parametrize("export", EXPORTS)
 def test_usual_exports_are_understood(export: str) -> None:
     header, wanted = (line.split(",") for line in EXPORTS[export])
-    assert match_columns(header, "x.csv") == dict(zip(CANONICAL, wanted, strict=False))
+    expected = {name: own for name, own in zip(CANONICAL, wanted, strict=False) if own != "-"}
+    assert match_columns(header, "x.csv") == expected
 
 
 @pytest.mark.parametrize("export", sorted(set(EXPORTS) - {"cryptodatadownload, coin against coin"}))
@@ -128,9 +145,11 @@ def test_six_columns_without_header_are_told_apart_by_their_prices(order: str) -
 def test_wider_tables_without_header_follow_the_exchange_that_exports_them() -> None:
     bars = ohlcv()
     kraken = bars.assign(trades=3).set_axis(range(7), axis=1)
-    assert match_positions(kraken, "")["volume"] == 5
+    assert (match_positions(kraken, "")["volume"], match_positions(kraken, "")["trades"]) == (5, 6)
     binance = bars.assign(a=1, quote=2.0, b=0, c=0, d=0, e=0).set_axis(range(12), axis=1)
-    assert match_positions(binance, "")["quote_volume"] == 7
+    for table in (binance, binance.iloc[:, :11]):
+        found = match_positions(table, "")
+        assert [found[name] for name in ("quote_volume", "trades", "taker_buy_volume")] == [7, 8, 9]
 
 
 def test_unknown_widths_and_meaningless_prices_are_refused() -> None:

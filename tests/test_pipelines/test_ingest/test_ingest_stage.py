@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -12,6 +13,7 @@ from pipelines.artifacts import Artifacts
 from pipelines.context import Context
 from pipelines.ingest.stage import run
 from pipelines.params import Params, RunIdentity
+from pipelines.pieces import PIECE, Spool
 from pipelines.settings import Settings
 from tests.workspace import make_context
 from trading.errors import BarError
@@ -22,7 +24,8 @@ MakeContext = Callable[..., Context]
 @pytest.fixture
 def context(params: Params, tmp_path: Path) -> MakeContext:
     def make(source: Path | str, **identity: Any) -> Context:
-        run = {"symbol": "BTC/USD", "timeframe": "1h", "as_of": None} | identity
+        (tmp_path / "beside").mkdir(exist_ok=True)
+        run = {"symbol": "BTC/USD", "timeframe": "1h", "context": "beside", "as_of": None} | identity
         return Context(params, RunIdentity(source=str(source), **run), Artifacts(tmp_path), Settings())
 
     return make
@@ -101,3 +104,41 @@ def test_a_bar_that_the_clock_has_not_closed_is_left_out(
     half_past = (pd.Timestamp(last) + pd.Timedelta(minutes=30)).to_pydatetime()
     run(replace(context, clock=lambda: half_past))
     assert context.files.read_json("data/raw/ingest.json")["dropped_after_as_of"] == 1
+
+
+@pytest.fixture(scope="module")
+def minutes() -> pd.DataFrame:
+    """More rows than a piece has, each with what takers bought."""
+    count = PIECE + 9_000
+    price = 100 + np.sin(np.arange(count) / 500).round(4)
+    frame = pd.DataFrame({"timestamp": pd.date_range("2020-01-01", periods=count, freq="1min", tz="UTC").as_unit("us")})
+    return frame.assign(
+        open=price, high=price + 1, low=price - 1, close=price, volume=3.0, taker_buy_volume=2.0, trades=5.0
+    )
+
+
+def test_rows_in_order_are_never_held_all_at_once(
+    context: MakeContext, minutes: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(Spool, "gather")
+    minutes.to_parquet(tmp_path / "minutes.parquet")
+    run(context(tmp_path / "minutes.parquet"))
+    files = Artifacts(tmp_path)
+    found = files.read_frame("data/raw/bars.parquet")
+    pd.testing.assert_frame_equal(found.drop(columns="fault_text"), minutes)
+    assert [len(piece) for piece in files.read_frames("data/raw/bars.parquet")] == [PIECE, 9_000]
+    record = files.read_json("data/raw/ingest.json")
+    assert (record["rows"], record["notes"]) == (len(minutes), [])
+    assert (pd.Timestamp(record["first"]), pd.Timestamp(record["last"])) == tuple(minutes["timestamp"].iloc[[0, -1]])
+
+
+def test_rows_out_of_order_are_sorted_and_that_is_noted(
+    context: MakeContext, minutes: pd.DataFrame, tmp_path: Path
+) -> None:
+    pd.concat([minutes, minutes.tail(70)]).iloc[::-1].to_parquet(tmp_path / "minutes.parquet", index=False)
+    run(context(tmp_path / "minutes.parquet"))
+    files = Artifacts(tmp_path)
+    pd.testing.assert_frame_equal(files.read_frame("data/raw/bars.parquet").drop(columns="fault_text"), minutes)
+    record = files.read_json("data/raw/ingest.json")
+    assert record["duplicates_collapsed"] == 70
+    assert record["notes"] == ["rows not in time order: all of them were held in memory to be sorted"]

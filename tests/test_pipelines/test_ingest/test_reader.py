@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pyarrow import feather
 
-from pipelines.ingest.reader import read_bars
+from pipelines.ingest.reader import BarReader, read_bars
 from trading.bars import COLUMNS
 from trading.errors import BarError
 
@@ -231,3 +232,118 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(BarError, match="cannot be read: Permission denied"):
         read_bars(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.parametrize("size", [1, 7, 59, 60, 61])
+def test_pieces_are_the_file(form: str, size: int, rows: pd.DataFrame, tmp_path: Path) -> None:
+    path = WRITERS[form](rows, tmp_path)
+    whole, notes = read_bars(path)
+    reader = BarReader(path, size)
+    pieces = list(reader.pieces())
+    pd.testing.assert_frame_equal(pd.concat(pieces, ignore_index=True)[reader.columns], whole)
+    assert reader.notes == notes
+    # Feather comes in the pieces that it was written in.
+    assert form == "feather" or max(map(len, pieces)) <= size
+
+
+def test_the_first_piece_decides_how_the_others_are_read(rows: pd.DataFrame, tmp_path: Path) -> None:
+    table = rows.assign(timestamp=epoch(rows), volume=rows["volume"].astype(object))
+    # More than half of the second piece has no time and no number.
+    table.loc[10:16, "volume"] = "lots"
+    table["timestamp"] = table["timestamp"].astype(object)
+    table.loc[10:16, "timestamp"] = "soon"
+    path = csv(table, tmp_path / "a.csv")
+    whole, _ = read_bars(path)
+    found = pd.concat(BarReader(path, 10).pieces(), ignore_index=True)
+    pd.testing.assert_frame_equal(found[list(whole)], whole)
+    assert found["timestamp"].isna().sum() == 7
+    table["timestamp"] = epoch(rows)
+    table.loc[40:45, "timestamp"] //= 1000
+    with pytest.raises(BarError, match="several units: all before these in ms, 6 in s"):
+        list(BarReader(csv(table, path), 10).pieces())
+    with pytest.raises(BarError, match="several units: 54 in ms, 6 in s"):
+        read_bars(path)
+
+
+def test_a_damaged_place_is_met_when_it_is_reached(rows: pd.DataFrame, tmp_path: Path) -> None:
+    path = csv(rows.to_csv(index=False) + "2024-01-01,1,1,1,1,1,1\n", tmp_path / "a.csv")
+    pieces = BarReader(path, 20).pieces()
+    assert [len(next(pieces)) for _ in range(3)] == [20, 20, 20]
+    with pytest.raises(BarError, match=r"damaged.*line 62"):
+        next(pieces)
+
+
+@pytest.mark.parametrize("write", [_parquet, _feather])
+def test_a_columnar_file_without_rows_is_refused(
+    write: Callable[[pd.DataFrame, Path], Path], rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    with pytest.raises(BarError, match="no rows"):
+        read_bars(write(rows.iloc[:0], tmp_path / "a.parquet"))
+
+
+def test_feather_of_the_first_version_is_read(rows: pd.DataFrame, tmp_path: Path) -> None:
+    plain = rows.assign(timestamp=rows["timestamp"].dt.tz_localize(None))
+    feather.write_feather(plain, str(tmp_path / "a.feather"), version=1)
+    found, notes = read_bars(tmp_path / "a.feather")
+    assert list(found["timestamp"]) == list(rows["timestamp"])
+    assert notes.files[0].format == "feather"
+
+
+def test_a_scattered_piece_says_nothing_of_a_timeframe(bars: pd.DataFrame, tmp_path: Path) -> None:
+    rows = bars.iloc[:1200].reset_index()
+    csv(rows.iloc[:600], tmp_path / "a.csv")
+    csv(rows.iloc[600:].sample(frac=1, random_state=1), tmp_path / "b.csv")
+    whole, _ = read_bars(tmp_path)
+    assert len(pd.concat(BarReader(tmp_path, 30).pieces())) == len(whole) == 1200
+    csv(rows.iloc[600::2].iloc[::-1], tmp_path / "b.csv")
+    with pytest.raises(BarError, match="several timeframes"):
+        list(BarReader(tmp_path, 30).pieces())
+
+
+def test_order_flow_is_read_where_a_file_has_it(rows: pd.DataFrame, tmp_path: Path) -> None:
+    for form in ("binance", "binance without header"):
+        found, notes = read_bars(WRITERS[form](rows, tmp_path))
+        assert (found["taker_buy_volume"] == 1.0).all()
+        assert (found["trades"] == 9.0).all()
+        assert found["trades"].dtype == "float64"
+        assert {"taker_buy_volume", "trades"} <= set(notes.files[0].columns)
+        assert not any("left out" in remark for remark in notes.remarks)
+
+
+def test_one_column_of_order_flow_is_left_out_and_said_so(rows: pd.DataFrame, tmp_path: Path) -> None:
+    for form in ("kraken without header", "binance"):
+        path = WRITERS[form](rows, tmp_path)
+        if form == "binance":
+            path = csv(pd.read_csv(path).drop(columns="count"), path)
+        found, notes = read_bars(path)
+        lacking, own = ("taker_buy_volume", "trades (6)") if "kraken" in form else ("trades", "taker_buy_volume ('")
+        assert not {"taker_buy_volume", "trades"} & {*found, *notes.files[0].columns}
+        assert f"{lacking} is missing" in notes.remarks[-1]
+        assert own in notes.remarks[-1]
+
+
+def test_a_column_without_a_number_counts_as_missing(rows: pd.DataFrame, tmp_path: Path) -> None:
+    found, notes = read_bars(csv(rows.assign(trades="", taker_buy_volume=1.0), tmp_path / "a.csv"))
+    assert "taker_buy_volume" not in found
+    assert "trades is missing" in notes.remarks[0]
+    found, notes = read_bars(csv(rows.assign(trades="", taker_buy_volume=np.nan), tmp_path / "a.csv"))
+    assert "trades" not in found
+    assert notes.remarks == ()
+    table = rows.assign(trades=3, taker_buy_volume=1.0).astype({"trades": object})
+    table.loc[5, "trades"] = "few"
+    found, _ = read_bars(csv(table, tmp_path / "a.csv"))
+    assert found["trades"].notna().sum() == 59
+    assert found.loc[5, "fault_text"] == "trades='few'"
+
+
+def test_files_without_order_flow_take_it_from_a_folder(rows: pd.DataFrame, tmp_path: Path) -> None:
+    csv(binance(rows.iloc[:30]), tmp_path / "2024.csv")
+    csv(binance(rows.iloc[30:]), tmp_path / "2025.csv")
+    assert {"taker_buy_volume", "trades"} <= set(read_bars(tmp_path)[0])
+    csv(rows.iloc[30:], tmp_path / "2025.csv")
+    found, notes = read_bars(tmp_path)
+    assert not {"taker_buy_volume", "trades"} & {*found, *notes.files[0].columns}
+    assert notes.remarks == ("taker_buy_volume and trades left out: not both are in 2025.csv",)
+    # What only one file has of other columns is kept.
+    assert found["quote_volume"].notna().sum() == 30

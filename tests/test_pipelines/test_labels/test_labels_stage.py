@@ -13,7 +13,7 @@ from trading.errors import BarError, StageError, TooFewBarsError
 
 @pytest.fixture
 def context(params, tmp_path):
-    identity = RunIdentity(symbol="BTC/USD", timeframe="1h", source="sample", as_of=None)
+    identity = RunIdentity(symbol="BTC/USD", timeframe="1h", source="sample", context="data/context", as_of=None)
     return Context(params, identity, Artifacts(tmp_path), Settings(state=tmp_path))
 
 

@@ -26,6 +26,7 @@ def chosen(raw_params: dict[str, Any], sample_bars: pd.DataFrame, tmp_path_facto
     trees = {**raw["models"]["xgboost"], "min_child_weight": 5.0}
     raw["models"] = {**raw["models"], "xgboost": trees, "voting": {"xgboost": 1.0}}
     context = make_context(tmp_path_factory.mktemp("chosen"), raw, SAMPLE)
+    context.files.write_json("data/raw/ingest.json", {"context": []})
     context.files.write_frame("data/validated/bars.parquet", sample_bars.iloc[:3000])
     context.files.write_json("data/tune/best.json", {"1h": {"xgboost": {}}})
     with pytest.MonkeyPatch.context() as patch:

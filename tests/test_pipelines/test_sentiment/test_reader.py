@@ -10,7 +10,8 @@ import pytest
 from pipelines.features.external import arrays_of, join
 from pipelines.sentiment.declared import DECLARED, declared
 from pipelines.sentiment.errors import SeriesError, UnreachedError
-from pipelines.sentiment.reader import ensure_reaches, read_series
+from pipelines.sentiment.reach import ensure_reaches
+from pipelines.sentiment.reader import read_series
 from pipelines.store.external_store import ExternalStore
 from trading.errors import ParamsError
 
@@ -124,7 +125,15 @@ def test_damaged_and_missing_files(tmp_path, now):
 def test_a_series_of_other_years_is_refused(made_up, now):
     frame = read_series(INDEX, made_up("fear_greed.json"), now=now)
     bars = pd.date_range(day(1), day(20), freq="1h")
-    assert ensure_reaches(INDEX, frame, bars) == pytest.approx(1 - 25 / len(bars))
+    reach = ensure_reaches(INDEX, frame, bars)
+    assert (reach.share, reach.newest) == (pytest.approx(1 - 25 / len(bars)), True)
+    # The first day, whose value is not used before the second, is most of it.
+    assert ensure_reaches(INDEX, frame, bars[24:]).note == ""
+    assert reach.note.startswith("fear_greed is missing in 5% of the rows: published from 2024-01-01")
+    ended = ensure_reaches(INDEX, frame, pd.date_range(day(2), day(30), freq="1h"))
+    assert not ended.newest
+    assert "of the rows, the newest row among them: published from" in ended.note
+    assert "to 2024-01-20" in ended.note
     for moments in (bars - pd.Timedelta("100D"), bars + pd.Timedelta("100D")):
         with pytest.raises(UnreachedError, match="fear_greed says nothing about any bar"):
             ensure_reaches(INDEX, frame, moments)

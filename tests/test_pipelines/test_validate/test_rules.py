@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.validate.rules import ROW_RULES, broken_rules, jump_nobody_believes, off_grid_stamp, volumes_disagree
+from pipelines.validate.rules import (
+    ROW_RULES,
+    Reference,
+    broken_rules,
+    jump_nobody_believes,
+    off_grid_stamp,
+    reference_after,
+    volumes_disagree,
+)
+from tests.pieces import cut
 from trading.bars import resample
 from trading.errors import BarError
 
@@ -165,3 +174,50 @@ def test_no_verdict_depends_on_later_rows(rows: pd.DataFrame, known: int) -> Non
 def test_rules_are_named_as_they_are_reported() -> None:
     assert list(ROW_RULES) == [rule.__name__ for rule in ROW_RULES.values()]
     assert all(rule.__doc__ for rule in ROW_RULES.values())
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "rule"),
+    [
+        ("trades", np.nan, "order_flow_not_a_number"),
+        ("taker_buy_volume", np.inf, "order_flow_not_a_number"),
+        ("trades", -1.0, "negative_order_flow"),
+        ("taker_buy_volume", -0.1, "negative_order_flow"),
+        ("taker_buy_volume", 1.00001, "taker_buy_volume_above_volume"),
+        ("trades", 2.5, "trades_not_whole"),
+    ],
+)
+def test_order_flow_is_judged_where_it_is_given(column: str, value: float, rule: str) -> None:
+    rows = flat([100.0] * 6)
+    flow = rows.assign(taker_buy_volume=[1.0, 0.0, 0.5, 0.5, 1 + 1e-9, 0.3], trades=[3.0, 0.0, 1.0, 2.0, 9.0, 7.0])
+    assert first_broken(flow) == [None] * 6
+    flow.loc[3, column] = value
+    assert first_broken(flow) == [None, None, None, rule, None, None]
+
+
+def test_volume_is_blamed_before_what_is_measured_by_it() -> None:
+    rows = flat([100.0] * 2).assign(taker_buy_volume=0.0, trades=0.0)
+    rows.loc[1, "volume"] = -1.0
+    assert first_broken(rows) == [None, "negative_volume"]
+    assert not ROW_RULES["taker_buy_volume_above_volume"](rows).any()
+    assert not any(ROW_RULES[name](flat([100.0])).any() for name in ROW_RULES if "order_flow" in name)
+
+
+@given(wild_bars(), st.lists(st.integers(0, 40), max_size=5))
+@settings(deadline=None, max_examples=100)
+def test_jumps_do_not_depend_on_where_rows_are_cut(rows: pd.DataFrame, cuts: list[int]) -> None:
+    found, before = [], None
+    for piece in cut(rows, cuts):
+        found.append(broken_rules(piece, HOUR, 0.6, before))
+        before = reference_after(piece, found[-1], HOUR, before)
+    pd.testing.assert_series_equal(pd.concat(found), broken_rules(rows, HOUR, 0.6))
+
+
+def test_rows_that_cannot_be_measured_leave_the_reference() -> None:
+    rows = flat([100.0, 100.0, 1e6])
+    rows.loc[0, "volume"] = -1.0
+    nothing = broken_rules(rows.iloc[:1], HOUR, 0.6)
+    assert reference_after(rows.iloc[:1], nothing, HOUR, None) is None
+    known = reference_after(rows, broken_rules(rows, HOUR, 0.6), HOUR, None)
+    assert known == Reference(rows["timestamp"][1], 100.0)
+    assert reference_after(rows.iloc[:1], nothing, HOUR, known) == known

@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 from pipelines.artifacts import json_text
 from pipelines.params import Params, ValidateParams
 from pipelines.schemas import bar_schema, checked
-from pipelines.validate.screen import enforce, find_gaps, screen
+from pipelines.validate.rules import broken_rules
+from pipelines.validate.screen import Screener, enforce, find_gaps, screen
+from tests.pieces import cut
 from trading.bars import resample
-from trading.errors import BarError, TooFewBarsError
+from trading.errors import BarError, EngineError, TooFewBarsError
 
 LIMITS = ValidateParams(max_quarantined_fraction=0.01, max_missing_fraction=0.05, max_jump=0.6, min_bars=100)
+STRICT = ValidateParams(max_quarantined_fraction=0.0, max_missing_fraction=0.0, max_jump=0.6, min_bars=1000)
 HOUR = pd.Timedelta(1, "h")
 
 
@@ -133,3 +136,88 @@ def test_gaps_are_counted_all_and_listed_up_to_a_hundred(params: Params) -> None
 def test_no_gap_in_nothing() -> None:
     assert find_gaps(pd.DatetimeIndex([], tz="UTC"), HOUR).empty
     assert find_gaps(pd.DatetimeIndex(["2024-01-01"], tz="UTC"), HOUR).empty
+
+
+@st.composite
+def found_rows(draw: st.DrawFn) -> pd.DataFrame:
+    """Rows in time order with gaps, disputed stamps, bad prints, shifts, stamps that are none, and order flow."""
+    count = draw(st.integers(1, 120))
+    rng = np.random.default_rng(draw(st.integers(0, 10_000)))
+    hours = np.cumsum(rng.choice([0, 1, 2, 30], count, p=[0.05, 0.85, 0.07, 0.03]))
+    close = 100 * np.exp(np.cumsum(rng.standard_t(2, count) * 0.15))
+    rows = pd.DataFrame({"timestamp": pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(hours, unit="h")})
+    rows["timestamp"] = rows["timestamp"].dt.as_unit("us")
+    rows["open"] = np.append(100.0, close[:-1])
+    rows["high"] = np.maximum(rows["open"], close) * 1.01
+    rows["low"] = np.minimum(rows["open"], close) * 0.99
+    rows["close"], rows["volume"] = close, rng.integers(0, 9, count).astype(float)
+    rows.loc[rng.random(count) < 0.05, "high"] = np.nan
+    rows["fault_text"] = pd.Series(pd.NA, dtype="string", index=rows.index)
+    rows.loc[rows["high"].isna(), "fault_text"] = "high='?'"
+    if draw(st.booleans()):
+        rows["taker_buy_volume"], rows["trades"] = rows["volume"] * rng.choice([0.5, 1.0, 1.5], count), 3.0
+    undated = draw(st.integers(0, 3))
+    rows.loc[rows.index[count - undated :], "timestamp"] = pd.NaT
+    return rows
+
+
+@given(found_rows(), st.lists(st.integers(0, 120), max_size=6), st.sampled_from(["1h", "2h", "1d"]))
+@settings(deadline=None, max_examples=60)
+def test_where_rows_are_cut_leaves_no_trace(rows: pd.DataFrame, cuts: list[int], target: str) -> None:
+    whole = screen(rows, "1h", target, LIMITS)
+    aside: list[pd.DataFrame] = []
+    screener = Screener("1h", target, LIMITS)
+    bars = pd.concat(screener.bars(cut(rows, cuts), aside.append))
+    pd.testing.assert_frame_equal(bars, whole.bars)
+    pd.testing.assert_frame_equal(pd.concat(aside, ignore_index=True), whole.quarantine)
+    assert screener.report == whole.report
+    first = whole.quarantine.groupby("rule").head(3)
+    assert sorted(screener.quarantine["detail"]) == sorted(first["detail"])
+    with pytest.raises(EngineError) as one:
+        enforce(whole, STRICT, "x")
+    with pytest.raises(EngineError) as other:
+        enforce(screener, STRICT, "x")
+    assert str(one.value) == str(other.value)
+
+
+@given(found_rows())
+@settings(deadline=None, max_examples=50)
+def test_the_report_counts_what_the_frames_hold(rows: pd.DataFrame) -> None:
+    found = screen(rows, "1h", "1h", LIMITS)
+    believed = rows[broken_rules(rows, HOUR, LIMITS.max_jump).isna()].set_index("timestamp")
+    pd.testing.assert_frame_equal(found.bars, believed.drop(columns="fault_text"), check_freq=False)
+    assert found.report["rows"] == len(found.bars)
+    assert found.report["rows_quarantined"] == len(found.quarantine) == len(rows) - len(found.bars)
+    assert found.report["quarantined_by_rule"] == found.quarantine["rule"].value_counts().sort_index().to_dict()
+    assert [example["detail"] for example in found.report["quarantined_examples"]] == list(
+        found.quarantine["detail"].head(10)
+    )
+    gaps = find_gaps(pd.DatetimeIndex(found.bars.index), HOUR)
+    assert (found.report["gaps_total"], found.report["missing_bars"]) == (len(gaps), gaps["missing_bars"].sum())
+    assert [(gap["start"], gap["missing_bars"]) for gap in found.report["gaps"]] == list(gaps.itertuples(index=False))
+
+
+def test_of_many_gaps_the_longest_are_listed_wherever_rows_are_cut(params: Params) -> None:
+    rng = np.random.default_rng(3)
+    hours = np.cumsum(rng.integers(1, 6, 700))
+    index = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(hours, unit="h")
+    rows = pd.DataFrame(1.0, index=index.rename("timestamp"), columns=["open", "high", "low", "close", "volume"])
+    rows = rows.reset_index().assign(fault_text=pd.Series(pd.NA, dtype="string", index=range(len(rows))))
+    whole = screen(rows, "1h", "1h", params.validate_).report
+    screener = Screener("1h", "1h", params.validate_)
+    for _ in screener.bars(cut(rows, list(range(0, 700, 30))), lambda quarantine: None):
+        pass
+    assert screener.report == whole
+    gaps = find_gaps(index, HOUR).sort_values(["missing_bars", "start"], ascending=[False, True]).head(100)
+    assert [gap["start"] for gap in whole["gaps"]] == sorted(gaps["start"])
+
+
+def test_order_flow_is_added_up_and_shown(rows: pd.DataFrame) -> None:
+    rows = rows.assign(taker_buy_volume=rows["volume"] / 2, trades=7.0)
+    rows.loc[9, "trades"] = 0.5
+    found = screen(rows, "1h", "4h", LIMITS)
+    checked(found.bars, bar_schema(), "x")
+    assert (found.bars["trades"] == 28.0).all()
+    np.testing.assert_allclose(found.bars["taker_buy_volume"], found.bars["volume"] / 2)
+    assert found.quarantine["detail"][0].endswith("trades=0.5")
+    assert rows["timestamp"][8] not in found.bars.index

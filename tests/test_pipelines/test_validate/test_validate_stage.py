@@ -1,6 +1,8 @@
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from pipelines.params import Params, RunIdentity
 from pipelines.settings import Settings
 from pipelines.validate import stage
 from pipelines.validate.expectations import Verdict
+from trading.bars import COLUMNS, ORDER_FLOW
 from trading.errors import BarError, StageError, TooFewBarsError
 
 Ingested = Callable[[pd.DataFrame], Context]
@@ -28,7 +31,7 @@ def ingested(params: Params, tmp_path: Path) -> Ingested:
         files.write_frame(stage.ROWS, rows.assign(fault_text=pd.Series(pd.NA, dtype="string", index=rows.index)))
         record = {"source": "a.csv", "source_timeframe": "1h", "duplicates_collapsed": 3, "dropped_after_as_of": 2}
         files.write_json(stage.RECORD, record)
-        run = RunIdentity(symbol="BTC/USD", timeframe="1h", source="a.csv", as_of=None)
+        run = RunIdentity(symbol="BTC/USD", timeframe="1h", source="a.csv", context="data/context", as_of=None)
         return Context(params, run, files, Settings())
 
     return write
@@ -99,3 +102,35 @@ def test_rows_that_ingest_never_wrote_are_refused(ingested: Ingested, bars: pd.D
 def test_importing_the_stage_does_not_import_great_expectations() -> None:
     code = "import pipelines.validate.stage, sys; sys.exit('great_expectations' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames are read 101 rows at a time."""
+    read = Artifacts.read_frames
+    monkeypatch.setattr(Artifacts, "read_frames", lambda files, name: read(files, name, 101))
+
+
+@pytest.mark.parametrize("timeframe", ["1h", "4h"])
+def test_rows_in_pieces_become_the_same_bars(
+    timeframe: str, ingested: Ingested, sample_bars: pd.DataFrame, request: pytest.FixtureRequest
+) -> None:
+    bars = sample_bars.iloc[:4500].assign(taker_buy_volume=1.0, trades=4.0)
+    bars["volume"] += 1.0
+    bars.iloc[[50, 100, 101, 202, 2000], 2] = np.nan
+    context = ingested(bars.drop(index=bars.index[[303, 404, 405]]))
+    context = replace(context, run=context.run.model_copy(update={"timeframe": timeframe}))
+    files = context.files
+    stage.run(context)
+    names = (stage.BARS, stage.QUARANTINE)
+    frames = [files.read_frame(name) for name in names]
+    report, page = files.read_json(stage.REPORT), files.path(stage.DOCS).read_text()
+    request.getfixturevalue("small_pieces")
+    stage.run(context)
+    for name, frame in zip(names, frames, strict=True):
+        pd.testing.assert_frame_equal(files.read_frame(name), frame, check_exact=True)
+    assert files.read_json(stage.REPORT) == report
+    without_deviation = r"\d+\.\d{6,}"
+    assert re.sub(without_deviation, "", files.path(stage.DOCS).read_text()) == re.sub(without_deviation, "", page)
+    assert list(frames[0].columns) == [*COLUMNS, *ORDER_FLOW]
+    assert (frames[0]["trades"] == 4.0 * (4 if timeframe == "4h" else 1)).all()
