@@ -106,9 +106,9 @@ def test_importing_the_stage_does_not_import_great_expectations() -> None:
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Frames are read 101 rows at a time."""
+    """Frames are read 1001 rows at a time."""
     read = Artifacts.read_frames
-    monkeypatch.setattr(Artifacts, "read_frames", lambda files, name: read(files, name, 101))
+    monkeypatch.setattr(Artifacts, "read_frames", lambda files, name: read(files, name, 1001))
 
 
 @pytest.mark.parametrize("timeframe", ["1h", "4h"])
@@ -117,8 +117,8 @@ def test_rows_in_pieces_become_the_same_bars(
 ) -> None:
     bars = sample_bars.iloc[:4500].assign(taker_buy_volume=1.0, trades=4.0)
     bars["volume"] += 1.0
-    bars.iloc[[50, 100, 101, 202, 2000], 2] = np.nan
-    context = ingested(bars.drop(index=bars.index[[303, 404, 405]]))
+    bars.iloc[[50, 1000, 1001, 2001], 2] = np.nan
+    context = ingested(bars.drop(index=bars.index[[2002, 3004, 3005]]))
     context = replace(context, run=context.run.model_copy(update={"timeframe": timeframe}))
     files = context.files
     stage.run(context)
