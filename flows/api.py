@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock
+
 from flows.processes import end, record, tethered
 from pipelines.settings import Settings
 from trading.errors import WorkspaceError
@@ -58,6 +60,9 @@ def prefect_api(settings: Settings, child: Path, *, scheduler: bool = False) -> 
     log = settings.state / "state" / "logs" / "prefect-server.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     port = _free_port()
+    # One at a time: servers that start together on a new database would each make its tables.
+    starting = FileLock(home / ".starting.lock")
+    starting.acquire()
     with log.open("a", encoding="utf-8") as output:
         server = _start(port, output.fileno(), scheduler)
     record(child, server)
@@ -65,11 +70,13 @@ def prefect_api(settings: Settings, child: Path, *, scheduler: bool = False) -> 
         # Both take seconds: the client is imported while the server starts.
         with _client_settings(f"http://127.0.0.1:{port}/api"):
             _wait_for(server, port, log)
+            starting.release()
             try:
                 yield
             finally:
                 _drain()
     finally:
+        starting.release()
         end(server)
         child.unlink(missing_ok=True)
 
