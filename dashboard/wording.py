@@ -20,6 +20,7 @@ FAMILIES: Mapping[str, str] = {
     "random_forest": "random forest",
     "xgboost": "XGBoost",
     "lstm": "LSTM",
+    "transformer": "Transformer",
 }
 BASELINES: Mapping[str, str] = {
     "buy_and_hold": "buy and hold",

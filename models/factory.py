@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from models.selected import Selector
     from models.voting import SoftVoting
 
-FAMILIES = ("random_forest", "xgboost", "lstm")
+FAMILIES = ("random_forest", "xgboost", "lstm", "transformer")
 
 
 def create_model(
@@ -107,6 +107,10 @@ def _family(name: str) -> "Callable[..., SignalModel]":
             from models.lstm import LSTM
 
             return LSTM
+        case "transformer":
+            from models.transformer import Transformer
+
+            return Transformer
         case _:
             raise ModelError(
                 f"unknown model {name!r}", rule=f"one of {', '.join(FAMILIES)}", remedy="choose one of them"

@@ -40,7 +40,7 @@ Group = Literal[
     "cross_asset",
     "sentiment",
 ]
-Family = Literal["random_forest", "xgboost", "lstm"]
+Family = Literal["random_forest", "xgboost", "lstm", "transformer"]
 SelectionMethod = Literal["none", "mutual_information", "permutation", "clusters"]
 Tunable = Literal["random_forest", "xgboost"]
 
@@ -158,12 +158,34 @@ class LSTMParams(Strict):
     stride: Count
 
 
+class TransformerParams(Strict):
+    """Causal Transformer encoder over a window of bars."""
+
+    window: Annotated[int, Field(ge=2)]
+    width: Count
+    heads: Count
+    blocks: Count
+    feed_forward: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    epochs: Count
+    batch_size: Count
+    learning_rate: Positive
+    stride: Count
+
+    @model_validator(mode="after")
+    def _divided_among_heads(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} must be a multiple of heads, {self.heads}")
+        return self
+
+
 class ModelParams(Strict):
     """Settings of each family, and the weights of the vote."""
 
     random_forest: RandomForestParams
     xgboost: XGBoostParams
     lstm: LSTMParams
+    transformer: TransformerParams
     voting: Annotated[dict[Family, Positive], Field(min_length=1)]
 
 

@@ -28,7 +28,7 @@ def run(context: Context) -> None:
     data = read_datasets(files, params.labels.horizons)
     settings = {horizon: family_settings(params, tuned[horizon]) for horizon in data}
     # Sequence models first: they take longest.
-    families = sorted(params.models.voting, key=lambda family: family != "lstm")
+    families = sorted(params.models.voting, key=lambda family: family not in ("lstm", "transformer"))
     selector = create_selector(params, context.run.instrument)
     tasks = [
         MemberTask(

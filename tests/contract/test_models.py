@@ -26,6 +26,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "window": 3, "units": [6], "dropout": 0.1, "dense": 6, "epochs": 12, "batch_size": 32,
         "learning_rate": 0.05, "stride": 1,
     },
+    "transformer": {
+        "window": 3, "width": 8, "heads": 2, "blocks": 1, "feed_forward": 16, "dropout": 0.1, "epochs": 12,
+        "batch_size": 32, "learning_rate": 0.02, "stride": 1,
+    },
 }  # fmt: skip
 Make = Callable[[], SignalModel]
 

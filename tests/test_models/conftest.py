@@ -33,6 +33,18 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "learning_rate": 0.02,
         "stride": 1,
     },
+    "transformer": {
+        "window": 4,
+        "width": 6,
+        "heads": 2,
+        "blocks": 2,
+        "feed_forward": 5,
+        "dropout": 0.1,
+        "epochs": 2,
+        "batch_size": 64,
+        "learning_rate": 0.02,
+        "stride": 1,
+    },
 }
 
 

@@ -57,7 +57,7 @@ def test_trees_agree_on_their_thresholds(fitted: dict[str, Any], graphs: dict[st
 
 
 def test_a_difference_is_seen(fitted: dict[str, Any], graphs: dict[str, Any], data: Data) -> None:
-    forest, boosting, lstm = (fitted[name] for name in FAMILIES)
+    forest, boosting, lstm = (fitted[name] for name in ("random_forest", "xgboost", "lstm"))
     difference = (forest.predict_proba(data[0]) - boosting.predict_proba(data[0]))[1].abs().max()
     assert parity(forest, graphs["xgboost"], data[0]) == pytest.approx(difference, abs=1e-6)
     assert parity(forest, graphs["lstm"], data[0]) == np.inf

@@ -38,7 +38,10 @@ def start(order: str, hash_seed: str) -> "subprocess.Popen[str]":
 def test_predictions_and_graphs_are_the_same_bits_in_every_process(
     fitted: dict[str, Any], data: tuple[pd.DataFrame, pd.Series, pd.Series]
 ) -> None:
-    runs = [start("lstm,xgboost,random_forest", "1"), start("random_forest,xgboost,lstm,lstm", "2")]
+    runs = [
+        start("lstm,xgboost,transformer,random_forest", "1"),
+        start("transformer,random_forest,xgboost,lstm,lstm", "2"),
+    ]
     first, second = (json.loads(run.communicate(timeout=240)[0]) for run in runs)
     here = {
         name: [

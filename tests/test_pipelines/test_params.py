@@ -36,6 +36,7 @@ def test_the_committed_files_are_valid_in_every_profile() -> None:
         ({"tune": {"search": {"xgboost": {"max_depth": {"low": 5, "high": 2, "log": False}}}}}, "must be below"),
         ({"tune": {"search": {"xgboost": {"max_depht": {"low": 2, "high": 5, "log": False}}}}}, "max_depht"),
         ({"models": {"voting": {"oracle": 1.0}}}, "models.voting"),
+        ({"models": {"transformer": {"width": 10, "heads": 4}}}, "width 10 must be a multiple of heads"),
     ],
 )
 def test_a_wrong_key_type_or_value_is_named(raw_params: dict[str, Any], change: dict[str, Any], named: str) -> None:
