@@ -11,19 +11,19 @@ import pytest
 
 import models.bundle
 from models.bundle import REQUIRED, Member, load_bundle, write_bundle
-from models.factory import FAMILIES
 from pipelines.artifacts import digest
 from trading.errors import ModelError, WorkspaceError
 
 Data = tuple[pd.DataFrame, pd.Series, pd.Series]
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = [f"f{i}" for i in range(5)]
+MEMBERS = ("random_forest", "xgboost", "lstm")
 
 
 @pytest.fixture(scope="session")
 def members(fitted: dict[str, Any], graphs: dict[str, Any]) -> list[Member]:
     return [Member(name, graphs[name], fitted[name].window, weight)
-            for name, weight in zip(FAMILIES, [1.0, 2.0, 0.5], strict=True)]  # fmt: skip
+            for name, weight in zip(MEMBERS, [1.0, 2.0, 0.5], strict=True)]  # fmt: skip
 
 
 @pytest.fixture
@@ -50,11 +50,11 @@ def folder(tmp_path: Path, members: list[Member], spec: dict[str, Any], data: Da
 def test_a_bundle_predicts_what_the_models_did(folder: Path, fitted: dict[str, Any], data: Data) -> None:
     bundle = load_bundle(folder)
     found = bundle.predict_members(data[0])
-    assert found.columns.tolist() == [*FAMILIES, "vote"]
+    assert found.columns.tolist() == [*MEMBERS, "vote"]
     assert found.index.equals(data[0].index)
-    for name in FAMILIES:
+    for name in MEMBERS:
         np.testing.assert_allclose(found[name], fitted[name].predict_proba(data[0])[1], atol=1e-5)
-    np.testing.assert_allclose(found["vote"], np.average(found[[*FAMILIES]], axis=1, weights=[1, 2, 0.5]))
+    np.testing.assert_allclose(found["vote"], np.average(found[[*MEMBERS]], axis=1, weights=[1, 2, 0.5]))
     assert found.isna().any(axis=1).tolist() == [True] * 3 + [False] * 397
     vote = bundle.predict(data[0])
     assert vote.name == "prob_up"
