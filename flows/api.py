@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock
@@ -60,25 +60,24 @@ def prefect_api(settings: Settings, child: Path, *, scheduler: bool = False) -> 
     log = settings.state / "state" / "logs" / "prefect-server.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     port = _free_port()
-    # One at a time: servers that start together on a new database would each make its tables.
-    starting = FileLock(home / ".starting.lock")
-    starting.acquire()
-    with log.open("a", encoding="utf-8") as output:
-        server = _start(port, output.fileno(), scheduler)
-    record(child, server)
-    try:
-        # Both take seconds: the client is imported while the server starts.
-        with _client_settings(f"http://127.0.0.1:{port}/api"):
-            _wait_for(server, port, log)
-            starting.release()
-            try:
-                yield
-            finally:
-                _drain()
-    finally:
-        starting.release()
-        end(server)
-        child.unlink(missing_ok=True)
+    with ExitStack() as starting:
+        # One at a time: servers that start together on a new database would each make its tables.
+        starting.enter_context(FileLock(home / ".starting.lock"))
+        with log.open("a", encoding="utf-8") as output:
+            server = _start(port, output.fileno(), scheduler)
+        record(child, server)
+        try:
+            # Both take seconds: the client is imported while the server starts.
+            with _client_settings(f"http://127.0.0.1:{port}/api"):
+                _wait_for(server, port, log)
+                starting.close()
+                try:
+                    yield
+                finally:
+                    _drain()
+        finally:
+            end(server)
+            child.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from models.selected import Selector
     from models.voting import SoftVoting
 
-FAMILIES = ("random_forest", "xgboost", "lstm", "transformer")
+# Networks over windows of bars, which take longest to fit.
+SEQUENCES = ("lstm", "transformer")
+FAMILIES = ("random_forest", "xgboost", *SEQUENCES)
 
 
 def create_model(

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from models.bundle import Member, write_bundle
+from models.factory import SEQUENCES
 from pipelines.backtest.walk_forward import fit_scale
 from pipelines.context import Context
 from pipelines.dataset import Dataset
@@ -27,8 +28,8 @@ def run(context: Context) -> None:
     tuned = files.read_json("data/tune/best.json")
     data = read_datasets(files, params.labels.horizons)
     settings = {horizon: family_settings(params, tuned[horizon]) for horizon in data}
-    # Sequence models first: they take longest.
-    families = sorted(params.models.voting, key=lambda family: family not in ("lstm", "transformer"))
+    # Networks first, so that no worker is left alone with one at the end.
+    families = sorted(params.models.voting, key=lambda family: family not in SEQUENCES)
     selector = create_selector(params, context.run.instrument)
     tasks = [
         MemberTask(

@@ -75,10 +75,3 @@ def test_queries_and_keys_start_apart(settings: dict[str, dict[str, Any]], data:
     assert not np.allclose(query, key)
     assert not np.allclose(key, value)
     assert np.abs(query).max() <= np.sqrt(6 / (2 * 6)) + 1e-6
-
-
-def test_the_order_of_bars_matters(fitted: dict[str, Any], data: Data) -> None:
-    model, X = fitted["transformer"], data[0].iloc[100:104]
-    swapped = X.copy()
-    swapped.iloc[[0, 2]] = X.iloc[[2, 0]].to_numpy()
-    assert model.predict_proba(X)[1].iloc[-1] != pytest.approx(model.predict_proba(swapped)[1].iloc[-1], abs=1e-9)

@@ -11,8 +11,7 @@ from pipelines.features.catalogue import GROUPS
 
 ROOT = Path(__file__).resolve().parents[3]
 # The sample is part of the project; other real bars may lie beside it.
-FILES = [*sorted((ROOT / "data/sample").glob("*.parquet")), *sorted(ROOT.glob("../shared/data/bit*_*m*.parquet"))]
-FILES += sorted(ROOT.glob("../shared/data/bit*_1h.parquet"))
+FILES = sorted([*(ROOT / "data/sample").glob("*.parquet"), *(ROOT / "../shared/data").glob("bit*.parquet")])
 READ_BARS_ALONE = [group for group in GROUPS if group not in ("order_flow", "cross_asset", "sentiment")]
 STREAMED = 150
 
@@ -22,9 +21,9 @@ def test_a_stream_from_anywhere_equals_the_whole_history(path: Path) -> None:
     engine = FeatureEngine(READ_BARS_ALONE, path.stem.split("_")[2])
     bars = _bars(path).iloc[-engine.warmup - 12_000 :]
     whole = engine.batch(bars)
-    # Behind the widest gap, and where nothing marks the place.
-    opened = pd.Series(bars.index).diff().iloc[engine.warmup + 1 : -STREAMED]
-    starts = {int(opened.idxmax()) - STREAMED // 2, len(bars) - STREAMED}
+    # So that the widest gap comes halfway, and where nothing marks the place.
+    steps = pd.Series(bars.index).diff().iloc[engine.warmup + STREAMED : -STREAMED]
+    starts = {int(steps.idxmax()) - STREAMED // 2, len(bars) - STREAMED}
     for start in starts:
         stream = engine.stream(bars.iloc[start - engine.warmup : start])
         rows = [stream.update(bar) for _, bar in bars.iloc[start : start + STREAMED].iterrows()]
