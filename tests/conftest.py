@@ -1,5 +1,6 @@
 """Fixtures that several packages share: tiny but valid params, and real bars."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,12 @@ from trading.instrument import Instrument
 SAMPLE = ROOT / "data" / "sample" / "bitfinex_BTC-USD_30m.parquet"
 
 quiet_environment()
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C through to what the tests start: a shell that runs them in the background has it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
