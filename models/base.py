@@ -142,7 +142,7 @@ class SingleModel(SignalModel):
         present = np.unique(labels[rows])
         self.constant_ = float(present[0]) if len(present) == 1 else None
         if self.constant_ is None:
-            self._fit(values, rows, labels[rows], weights[rows])
+            self._fit(values, rows, labels[rows], weights[rows], t_end.iloc[rows])
         return self
 
     def predict_proba(self, X: pd.DataFrame) -> pd.DataFrame:
@@ -171,8 +171,8 @@ class SingleModel(SignalModel):
         return 2
 
     @abstractmethod
-    def _fit(self, values: Float32, rows: Positions, labels: Float64, weights: Float64) -> None:
-        """Learn both classes from the windows that end at ``rows``."""
+    def _fit(self, values: Float32, rows: Positions, labels: Float64, weights: Float64, t_end: pd.Series) -> None:
+        """Learn both classes from the windows that end at ``rows``, whose labels are known at ``t_end``."""
 
     @abstractmethod
     def _predict(self, values: Float32, ends: Positions) -> NDArray[Any]:

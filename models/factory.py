@@ -8,6 +8,7 @@ from trading.errors import ModelError
 
 if TYPE_CHECKING:
     from models.base import SignalModel
+    from models.out_of_fold import Splitter
     from models.selected import Selector
     from models.voting import SoftVoting
 
@@ -17,7 +18,12 @@ FAMILIES = ("random_forest", "xgboost", *SEQUENCES)
 
 
 def create_model(
-    name: str, settings: Mapping[str, Any], *, seed: int, selector: "Selector | None" = None
+    name: str,
+    settings: Mapping[str, Any],
+    *,
+    seed: int,
+    selector: "Selector | None" = None,
+    cv: "Splitter | None" = None,
 ) -> "SignalModel":
     """An unfitted model.
 
@@ -31,14 +37,18 @@ def create_model(
         Of everything random in it.
     selector
         Chooses its features in each fit; None keeps them all.
+    cv
+        Holds rows back inside a fit, for the families that ask for it.
 
     Raises
     ------
     ModelError
-        For an unknown family, and for settings that are missing or unknown.
+        For an unknown family, for settings that are missing or unknown, and for a family that needs ``cv`` without it.
     """
     family = _family(name)
-    known = set(signature(family).parameters) - {"seed"}
+    given: dict[str, Any] = {"seed": seed, "cv": cv}
+    injected = given.keys() & signature(family).parameters.keys()
+    known = set(signature(family).parameters) - injected
     for problem, keys in (("unknown", set(settings) - known), ("missing", known - set(settings))):
         if keys:
             raise ModelError(
@@ -47,7 +57,13 @@ def create_model(
                 rule=f"exactly these: {', '.join(sorted(known))}",
                 remedy="mend the settings of this family",
             )
-    model = family(**settings, seed=seed)
+    if "cv" in injected and cv is None:
+        raise ModelError(
+            f"{name} without a splitter",
+            rule="what it learns from rows that are held back, it learns on purged splits",
+            remedy="give cv",
+        )
+    model = family(**settings, **{key: given[key] for key in injected})
     if selector is None:
         return model
     from models.selected import Selected
@@ -61,6 +77,7 @@ def create_vote(
     *,
     seed: int,
     selector: "Selector | None" = None,
+    cv: "Splitter | None" = None,
 ) -> "SoftVoting":
     """An unfitted vote.
 
@@ -74,6 +91,8 @@ def create_vote(
         Of every member.
     selector
         Chooses the features of every member in each fit; None keeps them all.
+    cv
+        As :func:`create_model`, for every member.
 
     Raises
     ------
@@ -90,7 +109,7 @@ def create_vote(
             )
     members = [name for name in FAMILIES if name in weights]
     return SoftVoting(
-        models=[create_model(name, models[name], seed=seed, selector=selector) for name in members],
+        models=[create_model(name, models[name], seed=seed, selector=selector, cv=cv) for name in members],
         weights=[weights[name] for name in members],
     )
 

@@ -68,7 +68,7 @@ class XGBoost(SingleModel):
         # With unit weights, fewer rows than this cannot be split even once.
         return max(2, int(-(-2 * self.min_child_weight // (_LARGEST_HESSIAN * self.subsample))))
 
-    def _fit(self, values: Float32, rows: Positions, labels: Float64, weights: Float64) -> None:
+    def _fit(self, values: Float32, rows: Positions, labels: Float64, weights: Float64, t_end: pd.Series) -> None:
         from xgboost import XGBClassifier
 
         self.booster_ = XGBClassifier(

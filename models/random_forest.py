@@ -59,7 +59,7 @@ class RandomForest(SingleModel):
         # A tree draws max_samples of the rows and cannot split fewer than two leaves' worth.
         return int(-(-2 * self.min_samples_leaf // self.max_samples))
 
-    def _fit(self, values: Float32, rows: Positions, labels: Float64, weights: Float64) -> None:
+    def _fit(self, values: Float32, rows: Positions, labels: Float64, weights: Float64, t_end: pd.Series) -> None:
         from sklearn.ensemble import RandomForestClassifier
 
         self.forest_ = RandomForestClassifier(

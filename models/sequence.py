@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from models.base import Float64, SingleModel
@@ -60,7 +61,7 @@ class SequenceModel(SingleModel):
         # Fewer rows than this do not hold two windows without a common bar.
         return self.window + 1
 
-    def _fit(self, values: Float32, rows: Positions, labels: Float64, weights: Float64) -> None:
+    def _fit(self, values: Float32, rows: Positions, labels: Float64, weights: Float64, t_end: pd.Series) -> None:
         import keras
 
         single_thread()

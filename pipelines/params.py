@@ -238,6 +238,13 @@ class SelectionParams(Strict):
     block_bars: Count
 
 
+class InnerParams(Strict):
+    """Rows that a fit holds back from itself, to stop, calibrate or stack by."""
+
+    splits: Count
+    first_test_fraction: Fraction
+
+
 class ImportanceParams(Strict):
     """How the features of each refit are judged on its test rows."""
 
@@ -295,6 +302,7 @@ class Params(Strict):
     costs: CostParams
     positions: PositionParams
     models: ModelParams
+    inner: InnerParams
     selection: SelectionParams
     importance: ImportanceParams
     tune: TuneParams

@@ -7,7 +7,7 @@ from pipelines.artifacts import content_hash
 from pipelines.params import Params
 
 # What decides the model that comes out; the rest of params.yaml is about judging it.
-TRAINING = ("seed", "features", "labels", "costs", "positions", "models", "selection", "tune", "backtest")
+TRAINING = ("seed", "features", "labels", "costs", "positions", "models", "inner", "selection", "tune", "backtest")
 
 
 def family_settings(params: Params, tuned: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

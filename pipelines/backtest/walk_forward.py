@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from models.factory import create_vote
+from models.out_of_fold import Splitter
 from models.return_scale import ReturnScale
 from models.selected import Selector
 from models.voting import SoftVoting
@@ -35,6 +36,7 @@ class FoldTask:
     confidence: float
     seed: int
     selector: Selector | None
+    cv: Splitter | None
     oldest_weight: float = 1.0
 
 
@@ -67,6 +69,15 @@ def splitter(params: Params, instrument: Instrument) -> PurgedWalkForward:
     )
 
 
+def inner_splitter(params: Params, instrument: Instrument) -> PurgedWalkForward:
+    """The walk-forward inside each fit, over its training rows."""
+    return PurgedWalkForward(
+        n_splits=params.inner.splits,
+        first_test_fraction=params.inner.first_test_fraction,
+        embargo=params.backtest.embargo_bars * instrument.bar,
+    )
+
+
 def fold_tasks(
     horizon: str, data: Dataset, params: Params, instrument: Instrument, settings: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[FoldTask]:
@@ -85,6 +96,7 @@ def fold_tasks(
             confidence=params.backtest.interval,
             seed=params.seed,
             selector=selector,
+            cv=inner_splitter(params, instrument),
             oldest_weight=params.labels.oldest_weight,
         )
 
@@ -93,7 +105,7 @@ def fit_vote(task: FoldTask) -> tuple[SoftVoting, ReturnScale]:
     """Fit the recipe and the scale of its forecasts on the task's training rows only."""
     X, y, t_end = task.data.training_rows(task.train)
     weight = task.data.training_weights(task.train, task.oldest_weight)
-    vote = create_vote(task.settings, task.weights, seed=task.seed, selector=task.selector)
+    vote = create_vote(task.settings, task.weights, seed=task.seed, selector=task.selector, cv=task.cv)
     vote.fit(X, y, t_end=t_end, sample_weight=weight)
     return vote, fit_scale(task.data, task.train, task.horizon_bars, task.confidence)
 

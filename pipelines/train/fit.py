@@ -9,6 +9,7 @@ import pandas as pd
 
 from models.factory import create_model
 from models.onnx_export import parity
+from models.out_of_fold import Splitter
 from models.selected import Selected, Selector
 from pipelines.dataset import Dataset
 from pipelines.params import Family
@@ -26,6 +27,7 @@ class MemberTask:
     parity_rows: int
     selector: Selector | None = None
     oldest_weight: float = 1.0
+    cv: Splitter | None = None
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def fit_member(task: MemberTask) -> FittedMember:
     labelled = np.flatnonzero(task.data.y.notna().to_numpy())
     X, y, t_end = task.data.training_rows(labelled)
     weight = task.data.training_weights(labelled, task.oldest_weight)
-    model = create_model(task.family, task.settings, seed=task.seed, selector=task.selector)
+    model = create_model(task.family, task.settings, seed=task.seed, selector=task.selector, cv=task.cv)
     model.fit(X, y, t_end=t_end, sample_weight=weight)
     graph = model.to_onnx()
     probe = extreme_rows(X, task.parity_rows, task.seed)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from models.bundle import Member, write_bundle
 from models.factory import SEQUENCES
-from pipelines.backtest.walk_forward import fit_scale
+from pipelines.backtest.walk_forward import fit_scale, inner_splitter
 from pipelines.context import Context
 from pipelines.dataset import Dataset
 from pipelines.features.chosen import feature_engine
@@ -41,6 +41,7 @@ def run(context: Context) -> None:
             PARITY_ROWS,
             selector,
             params.labels.oldest_weight,
+            inner_splitter(params, context.run.instrument),
         )
         for family in families
         for horizon in data

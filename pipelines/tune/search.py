@@ -11,7 +11,7 @@ from models.factory import create_model
 from pipelines.artifacts import content_hash
 from pipelines.backtest.skill import hits
 from pipelines.backtest.strategy import Strategy, per_bar
-from pipelines.backtest.walk_forward import VOLATILITY, fit_scale
+from pipelines.backtest.walk_forward import VOLATILITY, fit_scale, inner_splitter
 from pipelines.dataset import Dataset
 from pipelines.metrics import accuracy_interval, log_loss
 from pipelines.params import Params, Range, Tunable
@@ -204,7 +204,8 @@ def _predict(task: StudyTask, settings: Mapping[str, Any], train: np.ndarray, te
     X, y, t_end = task.data.training_rows(train)
     weight = task.data.training_weights(train, task.params.labels.oldest_weight)
     selector = create_selector(task.params, task.instrument)
-    model = create_model(task.family, settings, seed=task.params.seed, selector=selector)
+    cv = inner_splitter(task.params, task.instrument)
+    model = create_model(task.family, settings, seed=task.params.seed, selector=selector, cv=cv)
     model.fit(X, y, t_end=t_end, sample_weight=weight)
     bars_ahead = task.instrument.bars_in(task.horizon)
     scale = fit_scale(task.data, train, bars_ahead, task.params.backtest.interval)
