@@ -1,0 +1,1 @@
+"""Simulated markets whose best possible forecast is known."""
