@@ -32,7 +32,8 @@ def create_model(
     name
         One of ``FAMILIES``.
     settings
-        The keywords of its constructor, as ``params.models.<name>`` holds them.
+        The keywords of its constructor and ``crosses``, as ``params.models.<name>`` holds them: most products of two
+        features that each fit adds to them.
     seed
         Of everything random in it.
     selector
@@ -48,7 +49,7 @@ def create_model(
     family = _family(name)
     given: dict[str, Any] = {"seed": seed, "cv": cv}
     injected = given.keys() & signature(family).parameters.keys()
-    known = set(signature(family).parameters) - injected
+    known = set(signature(family).parameters) - injected | {"crosses"}
     for problem, keys in (("unknown", set(settings) - known), ("missing", known - set(settings))):
         if keys:
             raise ModelError(
@@ -63,7 +64,12 @@ def create_model(
             rule="what it learns from rows that are held back, it learns on purged splits",
             remedy="give cv",
         )
-    model = family(**settings, **{key: given[key] for key in injected})
+    keywords = {key: value for key, value in settings.items() if key != "crosses"}
+    model = family(**keywords, **{key: given[key] for key in injected})
+    if settings["crosses"]:
+        from models.crossed import Crossed
+
+        model = Crossed(model, settings["crosses"])
     if selector is None:
         return model
     from models.selected import Selected

@@ -182,6 +182,43 @@ def selected_graph(
     return _preceded(graph, nodes, tensors, window=window, features=features)
 
 
+def crossed_graph(
+    graph: "onnx.ModelProto",
+    pairs: Sequence[tuple[int, int]],
+    centre: Float32,
+    scale: Float32,
+    reach: float,
+    *,
+    window: int,
+    features: int,
+) -> "onnx.ModelProto":
+    """A graph of ``features`` and products of pairs of them as one that takes the features alone.
+
+    Factors are centred, divided by their scale and clipped at ``reach`` on both sides.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes, tensors = [], []
+    for side, columns in zip(("left", "right"), np.array(pairs).T, strict=True):
+        tensors += [
+            helper.make_tensor(f"{side}.columns", TensorProto.INT64, [len(columns)], columns),
+            numpy_helper.from_array(centre[columns], f"{side}.centre"),
+            numpy_helper.from_array(scale[columns], f"{side}.scale"),
+        ]
+        nodes += [
+            helper.make_node("Gather", [INPUT, f"{side}.columns"], [f"{side}.raw"], axis=-1),
+            helper.make_node("Sub", [f"{side}.raw", f"{side}.centre"], [f"{side}.centred"]),
+            helper.make_node("Div", [f"{side}.centred", f"{side}.scale"], [f"{side}.scaled"]),
+            helper.make_node("Clip", [f"{side}.scaled", "low", "high"], [side]),
+        ]
+    tensors += [numpy_helper.from_array(np.float32(sign * reach), name) for sign, name in ((-1, "low"), (1, "high"))]
+    nodes += [
+        helper.make_node("Mul", ["left", "right"], ["products"]),
+        helper.make_node("Concat", [INPUT, "products"], ["extended"], axis=-1),
+    ]
+    return _preceded(graph, nodes, tensors, window=window, features=features)
+
+
 def _preceded(
     graph: "onnx.ModelProto", nodes: list[Any], tensors: list[Any], *, window: int, features: int
 ) -> "onnx.ModelProto":

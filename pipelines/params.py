@@ -26,6 +26,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+NonNegativeCount = Annotated[int, Field(ge=0)]
 Duration = Annotated[str, AfterValidator(_valid_duration)]
 Group = Literal[
     "trend",
@@ -35,6 +36,8 @@ Group = Literal[
     "liquidity",
     "statistical",
     "calendar",
+    "memory",
+    "adaptive",
     "multi_timeframe",
     "order_flow",
     "cross_asset",
@@ -126,6 +129,7 @@ class PositionParams(Strict):
 class RandomForestParams(Strict):
     """Random forest."""
 
+    crosses: NonNegativeCount
     n_estimators: Count
     max_depth: Count
     min_samples_leaf: Count
@@ -136,6 +140,7 @@ class RandomForestParams(Strict):
 class XGBoostParams(Strict):
     """Gradient-boosted trees."""
 
+    crosses: NonNegativeCount
     n_estimators: Count
     max_depth: Count
     learning_rate: Positive
@@ -148,6 +153,7 @@ class XGBoostParams(Strict):
 class LSTMParams(Strict):
     """Stacked LSTM over a window of bars."""
 
+    crosses: NonNegativeCount
     window: Annotated[int, Field(ge=2)]
     units: Annotated[list[Count], Field(min_length=1)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
@@ -161,6 +167,7 @@ class LSTMParams(Strict):
 class TransformerParams(Strict):
     """Causal Transformer encoder over a window of bars."""
 
+    crosses: NonNegativeCount
     window: Annotated[int, Field(ge=2)]
     width: Count
     heads: Count

@@ -6,9 +6,11 @@ from typing import TypeVar
 import pandas as pd
 
 from pipelines.features import (
+    adaptive,
     calendar,
     cross_asset,
     liquidity,
+    memory,
     momentum,
     multi_timeframe,
     order_flow,
@@ -32,6 +34,8 @@ GROUPS = (
     "liquidity",
     "statistical",
     "calendar",
+    "memory",
+    "adaptive",
     "multi_timeframe",
     "order_flow",
     "cross_asset",
@@ -73,6 +77,10 @@ def declared(
             return statistical.FEATURES
         case "calendar":
             return calendar.FEATURES
+        case "memory":
+            return memory.FEATURES
+        case "adaptive":
+            return adaptive.FEATURES
         case "multi_timeframe":
             return multi_timeframe.features(bar)
         case "order_flow":

@@ -58,6 +58,7 @@ Array = NDArray[np.float64]
     MOMENTS,
     SHAPE,
     COMOMENTS,
+    LATEST,
     PATH,
     WEIGHTED,
     DISPERSION,
@@ -65,7 +66,7 @@ Array = NDArray[np.float64]
     ENTROPY,
     STREAK,
     ABSENT,
-) = range(41)
+) = range(42)
 
 _DAY = 86_400.0
 
@@ -303,6 +304,23 @@ def comoments(
             mx = my = sx = sy = p = 0.0
     state[0] = place
     state[1], state[2], state[3], state[4], state[5] = mx, my, sx, sy, p
+
+
+@njit(cache=True, error_model="numpy", forceinline=True)
+def latest(x: Array, newest: Array, before: Array, begin: int, end: int, state: Array, count: int) -> None:
+    """The newest value of a window that is not 0, and the one before it; 0 where there is none.
+
+    State: both values, and their ages in rows.
+    """
+    a, b, age_a, age_b = state[0], state[1], state[2], state[3]
+    for i in range(begin, end):
+        age_a, age_b = age_a + 1.0, age_b + 1.0
+        if x[i] != 0.0:
+            b, age_b = a, age_a
+            a, age_a = x[i], 0.0
+        newest[i] = a if age_a < count else 0.0
+        before[i] = b if age_b < count else 0.0
+    state[0], state[1], state[2], state[3] = a, b, age_a, age_b
 
 
 @njit(cache=True, error_model="numpy", forceinline=True)
@@ -564,6 +582,8 @@ def execute(code: NDArray[np.int64], params: Array, state: Array, rows: Array, d
                 shape(x, out, second, begin, count, s, n)
             elif op == COMOMENTS:
                 comoments(x, rows[code[k, 3]], out, second, begin, count, s, n)
+            elif op == LATEST:
+                latest(x, out, second, begin, count, s, n)
             elif op == PATH:
                 third, fourth = rows[code[k, 1] + 2], rows[code[k, 1] + 3]
                 path(x, out, second, third, fourth, begin, count, s, n)

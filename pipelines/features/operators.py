@@ -279,6 +279,20 @@ def _comoment(name: str, x: Expression, y: Expression, rows: int, output: int) -
     )
 
 
+def latest(x: Expression, rows: int) -> Expression:
+    """The newest value of a window that is not 0; 0 where there is none."""
+    return _latest("latest", x, rows, 0)
+
+
+def latest_but_one(x: Expression, rows: int) -> Expression:
+    """The value of a window that is not 0 and was the newest such before the newest; 0 where there is none."""
+    return _latest("latest but one", x, rows, 1)
+
+
+def _latest(name: str, x: Expression, rows: int, output: int) -> Expression:
+    return Expression(f"{name}({{0}}, {rows})", kernels.LATEST, (x,), (rows,), output, memory=rows - 1, state=_zeros(4))
+
+
 def from_mean(steps: Expression, rows: int) -> Expression:
     """The newest of the last levels that steps lead to, minus their mean."""
     return _path("level - mean(level, {rows})", steps, rows, 0)

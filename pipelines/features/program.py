@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.features.expression import HELD, INPUT, Expression
-from pipelines.features.kernels import COMOMENTS, MOMENTS, PATH, SHAPE, Array, execute
+from pipelines.features.kernels import COMOMENTS, LATEST, MOMENTS, PATH, SHAPE, Array, execute
 
 # Rows that are run at once. All series of a piece stay in the processor's cache.
 PIECE = 512
 
-_OUTPUTS: Mapping[int, int] = {MOMENTS: 2, SHAPE: 2, COMOMENTS: 2, PATH: 4}
+_OUTPUTS: Mapping[int, int] = {MOMENTS: 2, SHAPE: 2, COMOMENTS: 2, LATEST: 2, PATH: 4}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from models.base import SignalModel
 from models.selected import Selected
-from pipelines.importance.shapley import boosted_trees, contributions, directions, mean_size
+from pipelines.importance.shapley import contributions, directions, mean_size
 from pipelines.params import ImportanceParams
 from pipelines.selection.groups import Groups
 from pipelines.selection.mutual_information import excess_information
@@ -83,11 +83,9 @@ def measure(
             generator=np.random.default_rng(seed),
         )
     group_shapley = feature_shapley = direction = pd.Series(dtype=float)
-    if len(at) and (trees := next((found for model in readers if (found := boosted_trees(model))), None)):
-        model, seen = trees
-        shares = contributions(model, X_test[seen].iloc[at])
+    explained = (contributions(model, X_test.iloc[at]) for model in readers) if len(at) else iter(())
+    if (shares := next((found for found in explained if found is not None), None)) is not None:
         direction = directions(shares, X_test.iloc[at])
-        shares = shares.reindex(columns=X_test.columns, fill_value=0.0)
         group_shapley, feature_shapley = mean_size(shares, groups), shares.abs().mean()
     return FoldImportance(
         rises,

@@ -10,34 +10,51 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.base import SignalModel
+from models.crossed import Crossed
 from models.gradient_boosting import XGBoost
 from models.selected import Selected
 from models.windows import as_float32
 from pipelines.selection.groups import Groups
 
 
-def boosted_trees(model: SignalModel) -> tuple[XGBoost, list[str]] | None:
-    """The boosted trees in a fitted model and the columns they see; None if it has others."""
-    inner = model.model_ if isinstance(model, Selected) else model
-    return (inner, list(inner.feature_names_in_)) if isinstance(inner, XGBoost) else None
-
-
-def contributions(model: XGBoost, X: pd.DataFrame) -> pd.DataFrame:
+def contributions(model: SignalModel, X: pd.DataFrame) -> pd.DataFrame | None:
     """Shapley value of each feature in the log odds of each row.
 
     Parameters
     ----------
     model
-        Fitted.
+        Fitted. Its own choice of features, and products that it makes of them, are looked through; what a product
+        contributes is owed to its two factors in equal parts.
     X
         Features of the fit, without NaN.
 
     Returns
     -------
     DataFrame
-        Index and columns of ``X``; all zero for a model that has seen one class only. What is missing to the log odds
-        is the same for every row.
+        Index and columns of ``X``; zero for features that the model does not see, and all zero for one that has seen
+        one class only. What is missing to the log odds is the same for every row. None if the model is not of boosted
+        trees.
     """
+    match model:
+        case Selected():
+            chosen = contributions(model.model_, X[model.columns_])
+            return None if chosen is None else chosen.reindex(columns=X.columns, fill_value=0.0)
+        case Crossed():
+            shares = contributions(model.model_, model.extended(X))
+            if shares is None:
+                return None
+            values = shares.to_numpy()
+            own = values[:, : X.shape[1]].copy()
+            for product, pair in enumerate(model.pairs_, start=X.shape[1]):
+                own[:, pair] += values[:, [product]] / 2
+            return pd.DataFrame(own, index=X.index, columns=X.columns)
+        case XGBoost():
+            return _of_trees(model, X)
+        case _:
+            return None
+
+
+def _of_trees(model: XGBoost, X: pd.DataFrame) -> pd.DataFrame:
     if model.constant_ is not None:
         return pd.DataFrame(0.0, index=X.index, columns=X.columns)
     import xgboost

@@ -16,17 +16,21 @@ from trading.errors import ModelError
 ROWS, FEATURES = 240, 4
 SETTINGS: dict[str, dict[str, Any]] = {
     "random_forest": {
+        "crosses": 0,
         "n_estimators": 6, "max_depth": 3, "min_samples_leaf": 4, "max_features": 0.9, "max_samples": 0.9,
     },
     "xgboost": {
+        "crosses": 0,
         "n_estimators": 6, "max_depth": 2, "learning_rate": 0.3, "subsample": 0.9, "colsample_bytree": 0.9,
         "min_child_weight": 1.0, "reg_lambda": 1.0,
     },
     "lstm": {
+        "crosses": 0,
         "window": 3, "units": [6], "dropout": 0.1, "dense": 6, "epochs": 12, "batch_size": 32,
         "learning_rate": 0.05, "stride": 1,
     },
     "transformer": {
+        "crosses": 0,
         "window": 3, "width": 8, "heads": 2, "blocks": 1, "feed_forward": 16, "dropout": 0.1, "epochs": 12,
         "batch_size": 32, "learning_rate": 0.02, "stride": 1,
     },

@@ -8,6 +8,7 @@ import pytest
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "random_forest": {
+        "crosses": 0,
         "n_estimators": 12,
         "max_depth": 4,
         "min_samples_leaf": 5,
@@ -15,6 +16,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "max_samples": 0.5,
     },
     "xgboost": {
+        "crosses": 0,
         "n_estimators": 12,
         "max_depth": 3,
         "learning_rate": 0.2,
@@ -24,6 +26,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "reg_lambda": 1.0,
     },
     "lstm": {
+        "crosses": 0,
         "window": 4,
         "units": [4, 3],
         "dropout": 0.1,
@@ -34,6 +37,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "stride": 1,
     },
     "transformer": {
+        "crosses": 0,
         "window": 4,
         "width": 6,
         "heads": 2,

@@ -72,7 +72,7 @@ def test_the_groups_are_on_and_nothing_else_changes(beside: Context, alone: Cont
     }
     assert found["notes"] == []
     features, plain = read_features(beside.files), read_features(alone.files)
-    assert (len(plain.columns), len(features.columns)) == (156, 156 + 11 + 3)
+    assert (len(plain.columns), len(features.columns)) == (203, 203 + 11 + 3)
     pd.testing.assert_frame_equal(features[plain.columns], plain, check_exact=True)
     assert read_context(alone.files) == {}
     assert [one["name"] for one in beside.files.read_json("data/raw/ingest.json")["context"]] == [
@@ -84,7 +84,7 @@ def test_the_groups_are_on_and_nothing_else_changes(beside: Context, alone: Cont
 def test_labels_follow_and_every_row_after_the_warm_up_is_whole(beside: Context) -> None:
     run_stages(beside, ["labels"])
     data = read_datasets(beside.files, ["1h"])["1h"]
-    assert len(data.X.columns) == 170
+    assert len(data.X.columns) == 217
     assert not data.X.isna().any(axis=None)
 
 

@@ -588,6 +588,63 @@ def trade_size(m: Bars) -> pd.Series:
     return against(size, size.rolling(24).mean())
 
 
+# memory and adaptive -------------------------------------------------------------------------------------------------
+
+
+def scaled_return(m: Bars) -> pd.Series:
+    return share(m.r, m.r.rolling(72).std(ddof=0)).clip(-5, 5)
+
+
+def events(x: pd.Series, place: int) -> pd.Series:
+    """What is not 0 among the last 72 values: the newest, or the one before it."""
+
+    def measure(window: np.ndarray) -> float:
+        happened = window[window != 0]
+        return float(happened[-1 - place]) if len(happened) > place else 0.0
+
+    return windows(x, 72, measure)
+
+
+def large_move(m: Bars, times: float) -> pd.Series:
+    usual = m.r.rolling(72).std(ddof=0).shift()
+    return np.sign(m.r).where(m.r.abs() > times * usual, 0.0).where(usual.notna())
+
+
+def busy_move(m: Bars, times: float) -> pd.Series:
+    usual = m.v.rolling(24).mean().shift()
+    return np.sign(m.r).where(m.v > times * usual, 0.0).where(usual.notna())
+
+
+MEMORY = {
+    **{f"return_lag_{k}": lambda m, k=k: scaled_return(m).shift(k) for k in range(1, 25)},
+    **{f"large_move_{round(10 * t)}": lambda m, t=t: events(large_move(m, t), 0) for t in (1.5, 2.0, 2.5)},
+    **{f"large_move_{round(10 * t)}_before": lambda m, t=t: events(large_move(m, t), 1) for t in (1.5, 2.0)},
+    **{f"busy_move_{round(10 * t)}": lambda m, t=t: events(busy_move(m, t), 0) for t in (1.5, 2.5)},
+}
+
+
+def rule(m: Bars, name: str) -> pd.Series:
+    usual, volume = m.r.rolling(72).std(ddof=0), against(m.v, m.v.rolling(24).mean())
+    kind, _, rows = name.rpartition("_")
+    match kind:
+        case "return":
+            return (m.c.diff(int(rows)) / usual / np.sqrt(int(rows))).clip(-5, 5)
+        case "sma_distance":
+            return ((m.c - m.c.rolling(24).mean()) / usual / np.sqrt(24)).clip(-5, 5)
+        case "relative_volume":
+            return volume
+        case _:
+            return volume * np.sign(m.r)
+
+
+RULES = [*(f"return_{n}" for n in (1, 3, 6, 12, 24)), "sma_distance_24", "relative_volume_24", "volume_return"]
+
+ADAPTIVE = {
+    f"ic_{name}_{n}": lambda m, name=name, n=n: correlation(scaled_return(m), rule(m, name).shift(), n)
+    for name in RULES
+    for n in (48, 168)
+}
+
 ORDER_FLOW = {
     **{f"taker_imbalance_{n}": lambda m, n=n: imbalance(m, n) for n in (1, 6, 24, 72)},
     "taker_imbalance_score_72": lambda m: windows(imbalance(m), 72, lambda w: (w[-1] - w.mean()) / w.std()),
@@ -604,6 +661,8 @@ REFERENCES: dict[str, Callable[[Bars], pd.Series]] = {
     **LIQUIDITY,
     **STATISTICAL,
     **CALENDAR,
+    **MEMORY,
+    **ADAPTIVE,
     **MULTI_TIMEFRAME,
     **ORDER_FLOW,
 }

@@ -12,7 +12,18 @@ from pipelines.settings import Settings
 from trading.bars import COLUMNS
 from trading.errors import BarError, StageError, TooFewBarsError
 
-ALWAYS = ["trend", "momentum", "volatility", "volume", "liquidity", "statistical", "calendar", "multi_timeframe"]
+ALWAYS = [
+    "trend",
+    "momentum",
+    "volatility",
+    "volume",
+    "liquidity",
+    "statistical",
+    "calendar",
+    "memory",
+    "adaptive",
+    "multi_timeframe",
+]
 
 
 @pytest.fixture
@@ -35,7 +46,7 @@ def test_writes_every_row_and_the_spec(context, bars):
     run(context)
     engine = FeatureEngine(ALWAYS, "1h")
     written = context.files.read_frame("data/features/features.parquet")
-    assert len(written.columns) == 156
+    assert len(written.columns) == 203
     pd.testing.assert_frame_equal(written, engine.batch(bars), check_exact=True, check_freq=False)
     spec = context.files.read_json("data/features/spec.json")
     assert spec.pop("hash") == engine.spec_hash
@@ -53,7 +64,7 @@ def test_groups_that_nothing_is_there_for_are_off_and_said_to_be(context, bars):
     }
     assert context.files.read_json("data/features/groups.json") == {"on": ALWAYS, "off": off, "beside": {}, "notes": []}
     assert told[-1][2] == (
-        "156 features of 1500 bars; off: order_flow (bars without taker_buy_volume, trades), "
+        "203 features of 1500 bars; off: order_flow (bars without taker_buy_volume, trades), "
         "cross_asset (no other instrument in data/context), sentiment (no series in data/context)"
     )
 

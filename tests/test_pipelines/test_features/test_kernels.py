@@ -25,6 +25,8 @@ from pipelines.features.operators import (
     highest,
     kurtosis,
     lag,
+    latest,
+    latest_but_one,
     lowest,
     mean,
     month_passed,
@@ -101,6 +103,11 @@ def share_below(window):
     return mid([0.5 if other == value else float(other < value) for other in others])
 
 
+def happened(window, place):
+    values = [value for value in window if value != 0]
+    return values[-1 - place] if len(values) > place else 0.0
+
+
 def disorder(window, symbols):
     shares = [count / len(window) for count in Counter(window).values()]
     return -sum(share * math.log(share) for share in shares) / math.log(symbols)
@@ -145,6 +152,8 @@ WINDOWED = {
     ),
     "dispersion": (lambda n: dispersion(X, n), lambda x, y: mid([abs(value - mid(x)) for value in x])),
     "rank": (lambda n: rank(X, n), lambda x, y: share_below(x)),
+    "latest": (lambda n: latest(X, n), lambda x, y: happened(x, 0)),
+    "latest_but_one": (lambda n: latest_but_one(X, n), lambda x, y: happened(x, 1)),
     "streak": (lambda n: streak(X, n), lambda x, y: in_a_row(x)),
 }
 
@@ -259,8 +268,8 @@ def test_every_kernel_is_tried():
     opcodes = {name for name, value in vars(kernels).items() if name.isupper() and isinstance(value, int)}
     tried = [make(3) for make, _ in WINDOWED.values()] + [expression for expression, _ in ELEMENTWISE.values()]
     tried += [ema(X, 3), entropy(X, 3, 6), absent(X, 3), month_passed(X), year_passed(X)]
-    assert len(opcodes) == 41
-    assert {one for wanted in tried for one in with_inputs(wanted)} >= set(range(41))
+    assert len(opcodes) == 42
+    assert {one for wanted in tried for one in with_inputs(wanted)} >= set(range(42))
 
 
 def with_inputs(expression):

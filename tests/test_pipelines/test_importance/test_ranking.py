@@ -17,13 +17,16 @@ from pipelines.splits import PurgedWalkForward
 PARAMS = ImportanceParams(correlation=0.7, rows=400, repeats=2, block_bars=24, resamples=300, top=5)
 SETTINGS: dict[str, dict[str, Any]] = {
     "random_forest": {
+        "crosses": 0,
         "n_estimators": 12, "max_depth": 4, "min_samples_leaf": 10, "max_features": 0.3, "max_samples": 0.5,
     },
     "xgboost": {
+        "crosses": 0,
         "n_estimators": 25, "max_depth": 3, "learning_rate": 0.1, "subsample": 0.8, "colsample_bytree": 0.5,
         "min_child_weight": 5.0, "reg_lambda": 1.0,
     },
     "lstm": {
+        "crosses": 0,
         "window": 2, "units": [2], "dropout": 0.0, "dense": 2, "epochs": 1, "batch_size": 64, "learning_rate": 0.1,
         "stride": 9,
     },

@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.crossed import Crossed
 from models.factory import create_model
 from models.gradient_boosting import XGBoost
 from models.windows import as_float32
-from pipelines.importance.shapley import boosted_trees, contributions, directions, mean_size
+from pipelines.importance.shapley import contributions, directions, mean_size
 from pipelines.selection.selectors import ByInformation
 
 SETTINGS = {
+    "crosses": 0,
     "n_estimators": 5, "max_depth": 3, "learning_rate": 0.3, "subsample": 1.0, "colsample_bytree": 1.0,
     "min_child_weight": 1.0, "reg_lambda": 1.0,
 }  # fmt: skip
@@ -93,11 +95,35 @@ def test_a_model_of_one_class_owes_nothing_to_any_feature() -> None:
     assert (contributions(constant, X) == 0).all(axis=None)
 
 
-def test_boosted_trees_are_found_in_a_model_that_chooses() -> None:
+def test_they_are_found_in_a_model_that_chooses() -> None:
     chooser = create_model("xgboost", SETTINGS, seed=0, selector=ByInformation(2, 0)).fit(X, Y, t_end=T_END)
-    found = boosted_trees(chooser)
+    found = contributions(chooser, X)
     assert found is not None
-    assert found[1] == ["a", "c"]
-    assert contributions(found[0], X[found[1]]).columns.tolist() == ["a", "c"]
+    assert (found[["b", "d"]] == 0).all(axis=None)
+    alone = contributions(chooser.model_, X[["a", "c"]])
+    assert alone is not None
+    pd.testing.assert_frame_equal(found[["a", "c"]], alone)
+
+
+def test_a_product_is_owed_to_its_two_factors() -> None:
+    """A label of products only: neither factor does anything by itself, so each gets half of what the product does."""
+    label = ((X["b"] * X["d"]) > 0).astype(float)
+    model = create_model("xgboost", {**SETTINGS, "crosses": 1}, seed=0).fit(X, label, t_end=T_END)
+    assert isinstance(model, Crossed)
+    assert model.pairs_ == [(1, 3)]
+    found = contributions(model, X)
+    assert found is not None
+    sizes = found.abs().mean()
+    assert sizes[["b", "d"]].min() > 5 * sizes[["a", "c"]].max()
+    odds = model.model_.booster_.predict(as_float32(model.extended(X)), output_margin=True)
+    assert np.ptp(odds - found.sum(axis=1).to_numpy()) < 1e-5
+
+
+def test_other_models_have_none() -> None:
     forest = {"n_estimators": 2, "max_depth": 2, "min_samples_leaf": 5, "max_features": 0.9, "max_samples": 0.9}
-    assert boosted_trees(create_model("random_forest", forest, seed=0)) is None
+    model = create_model("random_forest", {**forest, "crosses": 0}, seed=0).fit(X, Y, t_end=T_END)
+    assert contributions(model, X) is None
+    assert contributions(Crossed(model, 1).fit(X, Y, t_end=T_END), X) is None
+    keep = ByInformation(2, 0)
+    chooser = create_model("random_forest", {**forest, "crosses": 0}, seed=0, selector=keep).fit(X, Y, t_end=T_END)
+    assert contributions(chooser, X) is None

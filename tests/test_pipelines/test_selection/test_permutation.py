@@ -96,6 +96,7 @@ def test_a_twin_hides_what_the_pair_is_worth(rows: Callable[..., Rows]) -> None:
     X, y, t_end = rows(1200, 4, informative=1, noise=0.5)
     X["twin"] = X["f0"] + 0.01 * X["f1"]
     settings = {
+        "crosses": 0,
         "n_estimators": 40, "max_depth": 2, "learning_rate": 0.2, "subsample": 0.8, "colsample_bytree": 0.4,
         "min_child_weight": 5.0, "reg_lambda": 1.0,
     }  # fmt: skip

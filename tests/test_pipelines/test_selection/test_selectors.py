@@ -18,6 +18,7 @@ from trading.instrument import Instrument
 
 Rows = tuple[pd.DataFrame, pd.Series, pd.Series]
 TREES = {
+    "crosses": 0,
     "n_estimators": 20, "max_depth": 3, "learning_rate": 0.2, "subsample": 0.8, "colsample_bytree": 0.5,
     "min_child_weight": 5.0, "reg_lambda": 1.0,
 }  # fmt: skip
