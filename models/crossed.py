@@ -28,6 +28,8 @@ REACH = 1.0
 LEAST = 4.5
 # Two products that go together like this, in correlation, are one.
 _ALIKE = 0.7
+# Rows that are summed at a time: no second copy of the columns.
+_ROWS = 1 << 14
 # Pairs that are looked at, from the best down, for ones that are not alike.
 _CANDIDATES = 2000
 
@@ -79,7 +81,7 @@ class Crossed(SignalModel):
         self.pairs_ = []
         if len(np.unique(labels[rows])) == 2:
             self.scaler_ = RobustScaler.fit(values, rows)
-            factors = _factors(self.scaler_, values[rows]).astype(np.float64)
+            factors = _factors(self.scaler_, values[rows])
             shared = _labels_at_once(X.index[rows], t_end.iloc[rows])
             self.pairs_ = telling_pairs(factors, labels[rows], weights[rows], self.keep, labels_at_once=shared)
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
@@ -128,7 +130,7 @@ class Crossed(SignalModel):
 
 
 def telling_pairs(
-    factors: Float64, labels: Float64, weights: Float64, keep: int, *, labels_at_once: float
+    factors: NDArray[np.floating], labels: Float64, weights: Float64, keep: int, *, labels_at_once: float
 ) -> list[tuple[int, int]]:
     """Pairs of columns whose product goes with the label further than chance would have it, the strongest first.
 
@@ -149,36 +151,39 @@ def telling_pairs(
         ``i < j``; none of two products that correlate by more than 0.7 with one that is stronger.
     """
     n = len(labels)
-    centred = factors - factors.mean(axis=0)
-    spread = centred.std(axis=0)
+    centre, spread = factors.mean(axis=0, dtype=np.float64), factors.std(axis=0, dtype=np.float64)
     # A constant column makes every product a copy of its other factor, or nothing.
-    usable = np.flatnonzero(spread > 0)
+    usable = np.flatnonzero(spread > 1e-9)
     if len(usable) < 2:
         return []
-    centred = centred[:, usable] / spread[usable]
     wanted = weights * (labels - np.average(labels, weights=weights))
-    squares = centred**2
-    mean = centred.T @ centred / n
-    variance = squares.T @ squares / n - mean**2
-    going = centred.T @ (centred * wanted[:, None]) / n - mean * wanted.mean()
+    mean, square, going = np.zeros((3, len(usable), len(usable)))
+    for begin in range(0, n, _ROWS):
+        some = slice(begin, begin + _ROWS)
+        z = (factors[some, usable] - centre[usable]) / spread[usable]
+        mean += z.T @ z / n
+        square += (z**2).T @ z**2 / n
+        going += z.T @ (z * wanted[some, None]) / n
+    variance = square - mean**2
     error = np.sqrt(np.maximum(variance, 0) * wanted.var() * labels_at_once / n)
     with np.errstate(divide="ignore", invalid="ignore"):
-        distance = np.abs(np.where(variance > 1e-9, going / error, 0.0))
+        distance = np.abs(np.where(variance > 1e-9, (going - mean * wanted.mean()) / error, 0.0))
     first, second = np.triu_indices(len(usable), 1)
     # Rounded: which of two equals comes first must not hang on the order in which a sum was taken.
     found = np.round(distance[first, second], 6)
     ordered = np.argsort(-found, kind="stable")[:_CANDIDATES]
     pairs: list[tuple[int, int]] = []
-    chosen = np.empty((keep, n))
+    chosen = np.empty((min(keep, len(ordered)), n), dtype=np.float32)
     for place in ordered[found[ordered] > LEAST]:
         if len(pairs) == keep:
             break
-        product = centred[:, first[place]] * centred[:, second[place]]
+        i, j = usable[first[place]], usable[second[place]]
+        product = (factors[:, i] - centre[i]) * (factors[:, j] - centre[j])
         product = (product - product.mean()) / product.std()
         if len(pairs) and np.abs(chosen[: len(pairs)] @ product).max() > _ALIKE * n:
             continue
         chosen[len(pairs)] = product
-        pairs.append((int(usable[first[place]]), int(usable[second[place]])))
+        pairs.append((int(i), int(j)))
     return pairs
 
 
