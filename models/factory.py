@@ -8,13 +8,13 @@ from trading.errors import ModelError
 
 if TYPE_CHECKING:
     from models.base import SignalModel
+    from models.ensemble import Ensemble
     from models.out_of_fold import Splitter
     from models.selected import Selector
-    from models.voting import SoftVoting
 
 # Networks over windows of bars, which take longest to fit.
 SEQUENCES = ("lstm", "transformer")
-FAMILIES = ("random_forest", "xgboost", *SEQUENCES)
+FAMILIES = ("random_forest", "svm", "xgboost", *SEQUENCES)
 
 
 def create_model(
@@ -77,15 +77,16 @@ def create_model(
     return Selected(model, selector)
 
 
-def create_vote(
+def create_ensemble(
     models: Mapping[str, Mapping[str, Any]],
     weights: Mapping[str, float],
     *,
     seed: int,
+    voting: Mapping[str, Any] | None = None,
     selector: "Selector | None" = None,
     cv: "Splitter | None" = None,
-) -> "SoftVoting":
-    """An unfitted vote.
+) -> "Ensemble":
+    """An unfitted ensemble.
 
     Parameters
     ----------
@@ -95,17 +96,20 @@ def create_vote(
         Weight by family: the members, in the order of ``FAMILIES``, so that the order of a file does not matter.
     seed
         Of every member.
+    voting
+        The keywords ``method``, ``penalty`` and ``calibration`` of :class:`models.ensemble.Ensemble`, as
+        ``params.models.ensemble`` holds them; None is a soft vote as it comes.
     selector
         Chooses the features of every member in each fit; None keeps them all.
     cv
-        As :func:`create_model`, for every member.
+        As :func:`create_model`, for every member, and for what is learnt about them.
 
     Raises
     ------
     ModelError
         As :func:`create_model`, and for a member without settings.
     """
-    from models.voting import SoftVoting
+    from models.ensemble import Ensemble
 
     for name in weights:
         _family(name)
@@ -114,9 +118,11 @@ def create_vote(
                 f"no settings for {name}", where="params.models", rule="a member has settings", remedy="add them"
             )
     members = [name for name in FAMILIES if name in weights]
-    return SoftVoting(
+    return Ensemble(
         models=[create_model(name, models[name], seed=seed, selector=selector, cv=cv) for name in members],
         weights=[weights[name] for name in members],
+        cv=cv,
+        **(voting or {}),
     )
 
 
@@ -126,6 +132,10 @@ def _family(name: str) -> "Callable[..., SignalModel]":
             from models.random_forest import RandomForest
 
             return RandomForest
+        case "svm":
+            from models.svm import SVM
+
+            return SVM
         case "xgboost":
             from models.gradient_boosting import XGBoost
 

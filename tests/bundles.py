@@ -69,6 +69,7 @@ def spec(
             "hash": engine.spec_hash if engine else "features",
             "warmup": engine.warmup if engine else WARMUP,
         },
+        "blend": {"method": "soft", "intercept": 0.0, "calibration": None},
         "return_scale": {"mean_abs": 0.8, "low": -1.6, "high": 1.7},
         "costs": params.costs.model_dump(),
         "positions": {"round_trips": 0.01},

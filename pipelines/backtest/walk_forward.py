@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.factory import create_vote
+from models.ensemble import Ensemble
+from models.factory import create_ensemble
 from models.out_of_fold import Splitter
 from models.return_scale import ReturnScale
 from models.selected import Selector
-from models.voting import SoftVoting
 from pipelines.dataset import Dataset
 from pipelines.params import Params
 from pipelines.selection.selectors import create_selector
@@ -33,6 +33,7 @@ class FoldTask:
     test: np.ndarray
     settings: Mapping[str, Mapping[str, Any]]
     weights: Mapping[str, float]
+    voting: Mapping[str, Any]
     confidence: float
     seed: int
     selector: Selector | None
@@ -93,6 +94,7 @@ def fold_tasks(
             test=test,
             settings=settings,
             weights={str(family): weight for family, weight in params.models.voting.items()},
+            voting=params.models.ensemble.model_dump(),
             confidence=params.backtest.interval,
             seed=params.seed,
             selector=selector,
@@ -101,11 +103,13 @@ def fold_tasks(
         )
 
 
-def fit_vote(task: FoldTask) -> tuple[SoftVoting, ReturnScale]:
+def fit_vote(task: FoldTask) -> tuple[Ensemble, ReturnScale]:
     """Fit the recipe and the scale of its forecasts on the task's training rows only."""
     X, y, t_end = task.data.training_rows(task.train)
     weight = task.data.training_weights(task.train, task.oldest_weight)
-    vote = create_vote(task.settings, task.weights, seed=task.seed, selector=task.selector, cv=task.cv)
+    vote = create_ensemble(
+        task.settings, task.weights, seed=task.seed, voting=task.voting, selector=task.selector, cv=task.cv
+    )
     vote.fit(X, y, t_end=t_end, sample_weight=weight)
     return vote, fit_scale(task.data, task.train, task.horizon_bars, task.confidence)
 
@@ -126,7 +130,7 @@ def fit_scale(data: Dataset, train: np.ndarray, horizon_bars: int, confidence: f
     return replace(scale, low=whole.low, high=whole.high)
 
 
-def predict_block(task: FoldTask, vote: SoftVoting, scale: ReturnScale, features: pd.DataFrame) -> pd.DataFrame:
+def predict_block(task: FoldTask, vote: Ensemble, scale: ReturnScale, features: pd.DataFrame) -> pd.DataFrame:
     """Forecasts for the task's test rows from ``features``, which may be another frame over the same index."""
     context = max(model.window for model in vote.models_) - 1
     first = max(int(task.test[0]) - context, 0)
@@ -143,7 +147,7 @@ def run_fold(task: FoldTask) -> FoldResult:
     return fold_result(task, *fit_vote(task))
 
 
-def fold_result(task: FoldTask, vote: SoftVoting, scale: ReturnScale) -> FoldResult:
+def fold_result(task: FoldTask, vote: Ensemble, scale: ReturnScale) -> FoldResult:
     """What a fitted recipe says about the task's test block, beside what came."""
     y = task.data.y.iloc[task.train]
     block = predict_block(task, vote, scale, task.data.X).assign(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from models.factory import create_model
 from models.onnx_export import parity
-from models.out_of_fold import Splitter
+from models.out_of_fold import Splitter, out_of_fold
 from models.selected import Selected, Selector
 from pipelines.dataset import Dataset
 from pipelines.params import Family
@@ -28,11 +28,15 @@ class MemberTask:
     selector: Selector | None = None
     oldest_weight: float = 1.0
     cv: Splitter | None = None
+    held_out: bool = False
 
 
 @dataclass(frozen=True)
 class FittedMember:
-    """A fitted family as an ONNX graph, how far the graph is from the model, and the features it looks at."""
+    """A fitted family as an ONNX graph, how far the graph is from the model, and the features it looks at.
+
+    Where the vote learns from them, also what the family said about rows that were held back from it.
+    """
 
     horizon: str
     family: Family
@@ -41,14 +45,16 @@ class FittedMember:
     max_difference: float
     rows: int
     columns: list[str]
+    held_out: pd.Series | None
 
 
 def fit_member(task: MemberTask) -> FittedMember:
     """Fit on all labelled rows, export, compare on :func:`extreme_rows`."""
-    labelled = np.flatnonzero(task.data.y.notna().to_numpy())
-    X, y, t_end = task.data.training_rows(labelled)
-    weight = task.data.training_weights(labelled, task.oldest_weight)
+    X, y, t_end, weight = task.data.fit_rows(task.oldest_weight)
     model = create_model(task.family, task.settings, seed=task.seed, selector=task.selector, cv=task.cv)
+    held = (
+        out_of_fold(model, X, y, t_end=t_end, sample_weight=weight, cv=task.cv) if task.held_out and task.cv else None
+    )
     model.fit(X, y, t_end=t_end, sample_weight=weight)
     graph = model.to_onnx()
     probe = extreme_rows(X, task.parity_rows, task.seed)
@@ -60,6 +66,7 @@ def fit_member(task: MemberTask) -> FittedMember:
         parity(model, graph, probe),
         len(probe),
         model.columns_ if isinstance(model, Selected) else list(X.columns),
+        held,
     )
 
 

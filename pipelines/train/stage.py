@@ -7,12 +7,14 @@ import numpy as np
 import pandas as pd
 
 from models.bundle import Member, write_bundle
-from models.factory import SEQUENCES
+from models.ensemble import Ensemble
+from models.factory import SEQUENCES, create_ensemble
 from pipelines.backtest.walk_forward import fit_scale, inner_splitter
 from pipelines.context import Context
 from pipelines.dataset import Dataset
 from pipelines.features.chosen import feature_engine
 from pipelines.inputs import read_bars, read_context, read_datasets
+from pipelines.params import Params
 from pipelines.provenance import provenance
 from pipelines.recipe import family_settings, recipe_hash, training_params
 from pipelines.selection.selectors import create_selector
@@ -31,6 +33,7 @@ def run(context: Context) -> None:
     # Networks first, so that no worker is left alone with one at the end.
     families = sorted(params.models.voting, key=lambda family: family not in SEQUENCES)
     selector = create_selector(params, context.run.instrument)
+    ensemble = _ensemble(params, settings[params.labels.horizons[0]], context)
     tasks = [
         MemberTask(
             horizon,
@@ -42,6 +45,7 @@ def run(context: Context) -> None:
             selector,
             params.labels.oldest_weight,
             inner_splitter(params, context.run.instrument),
+            ensemble.learns,
         )
         for family in families
         for horizon in data
@@ -76,10 +80,17 @@ def _write(
     ahead = instrument.bars_in(horizon)
     engine = feature_engine(files, params, context.run)
     scale = fit_scale(data, np.arange(len(data.X)), ahead, params.backtest.interval)
-    order = {family: position for position, family in enumerate(params.models.voting)}
+    by_family = {str(member.family): member for member in fitted}
+    ensemble = _ensemble(params, settings, context)
+    names = [model.name for model in ensemble.models]
+    blend = ensemble.given
+    if ensemble.learns:
+        X, y, t_end, weight = data.fit_rows(params.labels.oldest_weight)
+        held = pd.DataFrame({name: by_family[name].held_out for name in names}, index=X.index)
+        blend = ensemble.learnt(held, y, t_end=t_end, sample_weight=weight)
     members = [
-        Member(m.family, m.graph, m.window, params.models.voting[m.family])
-        for m in sorted(fitted, key=lambda m: order[m.family])
+        Member(name, by_family[name].graph, by_family[name].window, share)
+        for name, share in zip(names, blend.weights, strict=True)
     ]
     history = bars.iloc[-(engine.warmup + max(m.window for m in members) + ahead) :]
     write_bundle(
@@ -104,6 +115,7 @@ def _write(
                 "method": params.selection.method,
                 "columns": {member.family: member.columns for member in fitted},
             },
+            "blend": blend.to_json(),
             "return_scale": {"mean_abs": scale.mean_abs, "low": scale.low, "high": scale.high},
             "costs": params.costs.model_dump(),
             "positions": {"round_trips": params.positions.round_trips},
@@ -125,6 +137,17 @@ def _write(
             "max_jump": params.validate_.max_jump,
             "last_features": data.X.iloc[-1].tolist(),
         },
+    )
+
+
+def _ensemble(params: Params, settings: Mapping[str, Mapping[str, Any]], context: Context) -> Ensemble:
+    """The ensemble of one horizon, unfitted: its members are fitted one by one, wherever there is room."""
+    return create_ensemble(
+        settings,
+        {str(family): weight for family, weight in params.models.voting.items()},
+        seed=params.seed,
+        voting=params.models.ensemble.model_dump(),
+        cv=inner_splitter(params, context.run.instrument),
     )
 
 
