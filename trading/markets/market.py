@@ -99,6 +99,11 @@ class Market:
         return Instrument("SIM/USD", self.timeframe)
 
     @property
+    def most_bars(self) -> int:
+        """How many bars one can draw: 25 years, so that they lie in the past."""
+        return _YEARS * YEAR // self.instrument.bar
+
+    @property
     def strength(self) -> float:
         """Size of the push, in standard deviations of a bar's noise, that gives the accuracy; 0 without an edge.
 
@@ -140,7 +145,7 @@ def draw(market: Market, rows: int, seed: int) -> Drawn:
     market
         Which market.
     rows
-        Number of bars, at least 2 and no more than 25 years hold.
+        Number of bars, from 2 to ``market.most_bars``.
     seed
         Of everything random.
 
@@ -149,11 +154,10 @@ def draw(market: Market, rows: int, seed: int) -> Drawn:
     ParamsError
         If there are fewer or more.
     """
-    most = _YEARS * YEAR // market.instrument.bar
-    if not 2 <= rows <= most:
+    if not 2 <= rows <= market.most_bars:
         raise ParamsError(
             f"{rows:,} bars of {market.timeframe}",
-            rule=f"from 2 to {most:,}: {_YEARS} years, all in the past",
+            rule=f"from 2 to {market.most_bars:,}, which is {_YEARS} years",
             remedy="ask for another number, or for shorter bars",
         )
     moves, scales, log_volume, prob_up, moments, generator = _draw(
@@ -166,7 +170,7 @@ def draw(market: Market, rows: int, seed: int) -> Drawn:
 
 
 def attainable_accuracy(answer: pd.DataFrame) -> float:
-    """Expected accuracy of whoever knows ``prob_up``: the mean of max(p, 1 - p). No forecast from past bars has more."""
+    """Expected accuracy of whoever knows ``prob_up``: the mean of max(p, 1 - p). No forecast of past bars has more."""
     up = answer["prob_up"].to_numpy()
     return float(np.maximum(up, 1 - up).mean())
 
@@ -188,8 +192,8 @@ def expected_accuracy(up: pd.Series, answer: pd.DataFrame) -> float:
 def attainable_sharpe(answer: pd.DataFrame, bars_per_year: float) -> float:
     """Annual Sharpe ratio before costs of the best strategy over past bars.
 
-    Among all positions w that are functions of the past, E[w r] / sd(w r) is largest for w = E[r | past] / E[r² | past],
-    by Cauchy and Schwarz; with A the mean of E[r | past]² / E[r² | past] it is sqrt(A / (1 - A)) a bar.
+    Among all positions w that are functions of the past, E[w r] / sd(w r) is largest for w = E[r | past] / E[r² | past]
+    by the inequality of Cauchy and Schwarz; with A the mean of E[r | past]² / E[r² | past] it is sqrt(A / (1 - A)) a bar.
     """
     share = float((answer["mean"] ** 2 / answer["square"]).mean())
     return sqrt(share / (1 - share) * bars_per_year)

@@ -121,7 +121,7 @@ def _signal(kind: int, i: int, moves: Array, log_volume: Array, spread: float, d
     """What the bars before i say about bar i; 0 while they are too few."""
     if kind == NONE or i < SPAN:
         return 0.0
-    if kind == LINEAR or kind == REGIME:
+    if kind in (LINEAR, REGIME):
         rows = MOMENTUM if kind == LINEAR else REVERSAL
         total = 0.0
         for k in range(1, rows + 1):
