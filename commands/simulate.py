@@ -10,9 +10,7 @@ from commands.console import load_settings, mendable, print_json, stdout_reserve
 
 @mendable
 def simulate(
-    edge: Annotated[
-        str, typer.Option(help="What is planted: none, linear, interaction, memory or regime.")
-    ] = "linear",
+    edge: Annotated[str, typer.Option(help="What is planted: none, linear, interaction, memory or regime.")] = "linear",
     accuracy: Annotated[
         float | None,
         typer.Option(help="Best share of directions foretold from past bars. Default: 0.6, or 0.5 without an edge."),
@@ -49,7 +47,6 @@ def simulate(
     """
     from pipelines.params import read_params
     from pipelines.simulated_market import Beside, ending, lines_of, write_market
-    from trading.costs import Costs
     from trading.markets.market import Market
 
     settings = load_settings()
@@ -60,7 +57,7 @@ def simulate(
         file = out or settings.state / "data" / "simulated" / edge / f"{market.instrument.slug}_{timeframe}.parquet"
         folder = context_out or file.with_name(f"{file.name.removesuffix(ending(file))}.context")
         beside = Beside(correlated, correlation, cointegrated, folder)
-        costs = params.costs.COSTS
+        costs = params.costs.costs()
         report = write_market(market, bars, seed, costs, params.validate_.min_bars, file, answer, beside)
     if as_json:
         print_json(report)

@@ -1,5 +1,6 @@
 """Bars of a simulated market as files that the pipeline reads, with what can be earned on them."""
 
+import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -38,7 +39,7 @@ def ending(file: Path) -> str:
         If it is none that bars are written with.
     """
     found = next((one for one in _ENDINGS if file.name.lower().endswith(one)), None)
-    if found is None or file.is_dir():
+    if found is None or os.path.isdir(file):  # noqa: PTH112 - says no to a name that is too long
         raise ParamsError(
             f"bars cannot be written to {file.name}",
             where=str(file),
@@ -97,7 +98,7 @@ def write_market(
     others = _others(drawn.bars, beside, seed)
     files = {name: beside.folder / f"{_slug(name)}_{market.timeframe}{form}" for name in others}
     _require_own(beside.folder, set(files.values()))
-    for folder in {out.parent, beside.folder, *([answer.parent] if answer else [])}:
+    for folder in (out.parent, beside.folder, *([answer.parent] if answer else [])):
         _make(folder)
     export(iter([drawn.bars]), out)
     for name, (_, bars) in others.items():
@@ -178,9 +179,10 @@ def _slug(symbol: str) -> str:
 
 def _require_own(folder: Path, files: set[Path]) -> None:
     """Assets of another draw in the folder would become features beside these bars."""
-    if folder.exists() and not folder.is_dir():
+    there = os.path.lexists(folder)
+    if there and not folder.is_dir():
         raise ParamsError(f"{folder.name} is no folder", where=str(folder), remedy="name a folder with --context-out")
-    strange = sorted(set(folder.iterdir()) - files) if folder.exists() else []
+    strange = sorted(set(folder.iterdir()) - files) if there else []
     if strange:
         raise ParamsError(
             f"{folder.name} holds {strange[0].name}",

@@ -116,9 +116,9 @@ def _generators(count: int, seed: int, kind: int) -> list[np.random.Generator]:
 
 def _moves(bars: pd.DataFrame) -> tuple[Array, Array]:
     """Log returns of the bars, and the volatility that those before each of them tell; the first bar tells its own."""
-    moves = np.log(bars["close"] / bars["open"])
-    squares = (moves**2).ewm(span=_SPAN).mean()
-    return moves.to_numpy(), np.sqrt(squares.shift(1, fill_value=squares.iloc[0])).to_numpy()
+    moves: Array = np.log(bars["close"].to_numpy(np.float64) / bars["open"].to_numpy(np.float64))
+    squares = pd.Series(moves**2).ewm(span=_SPAN).mean().to_numpy(np.float64)
+    return moves, np.sqrt(np.concatenate([squares[:1], squares[:-1]]))
 
 
 def _bars(moves: Array, volatility: Array, main: pd.DataFrame, generator: np.random.Generator) -> pd.DataFrame:

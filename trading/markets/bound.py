@@ -1,13 +1,17 @@
 """How much of a market's edge is left after costs: bounds on the best annual Sharpe ratio, with their errors.
 
 The best strategy after costs is not known in closed form. It earns no more than the best before costs, and no less
-than any strategy that one can name. So it lies between; how far apart the two are says how much of the edge costs may
-eat.
+than any strategy that one can name. So it lies between; how far apart the two are says how much costs may eat.
 
-Strategies that are named here know the ideal observer's expected return, smoothed or not, and act on it where it
-beats some multiple of a round trip of costs; what they took they keep until the opposite is worth it, or until the
-forecast is some bars old. The best of them is chosen on paths of its own and judged on others: choosing would flatter
-it otherwise.
+The strategies that are named here know what the ideal observer expects. They aim at a position in proportion to
+expected return over mean square, which is the best one before costs, smoothed or not, and trade no further than to
+the edge of a band around it, which is what is best under proportional costs where moves are independent. The best of
+them is chosen on paths of its own and judged on others: choosing would flatter it otherwise.
+
+References
+----------
+M. H. A. Davis and A. R. Norman, "Portfolio selection with transaction costs", Mathematics of Operations Research 15
+(1990).
 """
 
 from dataclasses import dataclass
@@ -15,47 +19,62 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+from numba import njit
+from numpy.typing import NDArray
 
 from trading.costs import Costs
 from trading.markets.market import Market, attainable_sharpe, draw
-from trading.no_trade_band import band_positions
 from trading.simulator import simulate
 
-ROUND_TRIPS = (0.0, 0.125, 0.25, 0.5, 1.0, 2.0)
-HOLD_BARS = (1, 6, 24, 1_000_000)
-SPANS = (1, 4, 12)
+Array = NDArray[np.float64]
+
+SPANS = (1, 2, 4, 12, 48)
+SIZES = (1.0, 3.0)
+BANDS = (0.0, 0.1, 0.4, 1.0)
+# A position of size 1 is whole where the aim is beyond this share of all aims.
+_WHOLE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What to do with the ideal observer's expected one-bar returns.
+    """Keep the position within a band around an aim.
 
     Attributes
     ----------
-    round_trips
-        Multiple of a round trip of costs that the expected return must beat.
-    hold_bars
-        Bars for which one that beats it is followed, unless a newer one does.
     span
-        Of the exponential mean over the expected returns; 1 takes the newest alone.
+        Of the exponential mean over the newest aims, in bars; 1 takes the newest alone.
+    size
+        Of the aim: 1 makes one position in twenty whole, more makes more of them.
+    band
+        How far from the aim a position is left alone, as a fraction of equity.
     """
 
-    round_trips: float
-    hold_bars: int
     span: int
+    size: float
+    band: float
 
     def __str__(self) -> str:
-        forecast = "the newest forecast" if self.span == 1 else f"forecasts smoothed over {self.span} bars"
-        kept = "until the opposite is worth it" if self.hold_bars == HOLD_BARS[-1] else f"for {self.hold_bars} bar(s)"
-        return f"act on {forecast} above {self.round_trips:g} round trips of costs, and hold {kept}"
+        smoothed = "" if self.span == 1 else f", smoothed over {self.span} bars"
+        return (
+            f"{self.size:g} times expected return over mean square{smoothed}, left alone within {self.band:g} of equity"
+        )
 
-    def positions(self, answer: pd.DataFrame, costs: Costs) -> pd.Series:
-        """Targets decided at the close of each bar."""
-        edge = answer["mean"].ewm(span=self.span).mean()
-        return band_positions(edge, costs.per_side, self.hold_bars, self.round_trips)
+    def positions(self, answer: pd.DataFrame, whole: float) -> pd.Series:
+        """Targets decided at the close of each bar.
+
+        Parameters
+        ----------
+        answer
+            As :class:`trading.markets.market.Drawn` has it.
+        whole
+            Expected return over mean square at which a position of size 1 is whole.
+        """
+        aim = (answer["mean"] / answer["square"] * (self.size / whole)).ewm(span=self.span).mean()
+        held = keep_within(aim.clip(-1, 1).to_numpy(dtype=np.float64, copy=True), self.band)
+        return pd.Series(held, index=answer.index, name="position")
 
 
-POLICIES = tuple(Policy(*values) for values in product(ROUND_TRIPS, HOLD_BARS, SPANS))
+POLICIES = tuple(Policy(*values) for values in product(SPANS, SIZES, BANDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +84,8 @@ class Bound:
     Attributes
     ----------
     lower, lower_error
-        Of the best policy, after costs. 0 without error, which is what staying out earns, where the policy does not earn
-        more than two standard errors.
+        Of the best policy, after costs. 0 without error, which is what staying out earns, where the policy does not
+        earn more than two standard errors.
     upper, upper_error
         Of the best strategy before costs.
     policy
@@ -108,14 +127,14 @@ def sharpe_bound(
     seeds = [int(number) for number in np.random.SeedSequence(seed).generate_state(chosen_on + paths, np.uint64)]
     drawn = [draw(market, rows, one) for one in seeds]
     per_year = market.instrument.bars_per_year
+    answers = pd.concat([one.answer for one in drawn[:chosen_on]])
+    whole = float((answers["mean"] / answers["square"]).abs().quantile(_WHOLE))
 
     def earned(policy: Policy, at: int) -> float:
-        bars, answer = drawn[at].bars, drawn[at].answer
-        outcome = simulate(
-            bars, policy.positions(answer, costs), costs, rebalance_band=np.inf, bars_per_year=per_year
-        ).metrics["sharpe"]
+        positions = policy.positions(drawn[at].answer, whole)
+        outcome = simulate(drawn[at].bars, positions, costs, rebalance_band=np.inf, bars_per_year=per_year)
         # One that never trades earns nothing, for sure.
-        return 0.0 if np.isnan(outcome) else outcome
+        return 0.0 if np.isnan(outcome.metrics["sharpe"]) else outcome.metrics["sharpe"]
 
     best = max(POLICIES, key=lambda policy: sum(earned(policy, at) for at in range(chosen_on)))
     judged = range(chosen_on, chosen_on + paths)
@@ -124,6 +143,16 @@ def sharpe_bound(
     if not lower[0] > 2 * lower[1]:
         return Bound(0.0, 0.0, *upper, None, rows, paths)
     return Bound(*lower, *upper, best, rows, paths)
+
+
+@njit(cache=True)
+def keep_within(aim: Array, band: float) -> Array:
+    """Follow an aim, shape (n,), from 0 on: no further than to the edge of the band around it."""
+    held, position = np.empty_like(aim), 0.0
+    for at in range(len(aim)):
+        position = min(max(position, aim[at] - band), aim[at] + band)
+        held[at] = position
+    return held
 
 
 def _mean(values: list[float]) -> tuple[float, float]:

@@ -40,8 +40,8 @@ MEANINGS: dict[Edge, str] = {
 LARGEST: dict[Edge, float] = {"none": 0.5, "linear": 0.65, "interaction": 0.75, "memory": 0.65, "regime": 0.65}
 SMALLEST = 0.505
 
-# The largest push that is searched, the steps of the search, and how long a path the strength is set on.
-_STRONGEST, _STEPS, _ROWS = 1.0, 14, 240_000
+# The largest push that is searched, and how long a path the strength is set on.
+_STRONGEST, _ROWS = 1.0, 240_000
 _START, _YEARS = pd.Timestamp("2000-01-01", tz="UTC"), 25
 _PRICE, _VOLUME = 10_000.0, 100.0
 _DAY, _HOUR = pd.Timedelta(days=1), pd.Timedelta(hours=1)
@@ -107,7 +107,7 @@ class Market:
     def strength(self) -> float:
         """Size of the push, in standard deviations of a bar's noise, that gives the accuracy; 0 without an edge.
 
-        Set by bisection on one long path of fixed seed, so that it belongs to the market and not to what is drawn.
+        Set by a search on one long path of fixed seed, so that it belongs to the market and not to what is drawn.
         """
         return _strength(self.edge, self.accuracy, self.timeframe) if self.edge != "none" else 0.0
 
@@ -193,7 +193,8 @@ def attainable_sharpe(answer: pd.DataFrame, bars_per_year: float) -> float:
     """Annual Sharpe ratio before costs of the best strategy over past bars.
 
     Among all positions w that are functions of the past, E[w r] / sd(w r) is largest for w = E[r | past] / E[r² | past]
-    by the inequality of Cauchy and Schwarz; with A the mean of E[r | past]² / E[r² | past] it is sqrt(A / (1 - A)) a bar.
+    by the inequality of Cauchy and Schwarz. With A the mean of E[r | past]² / E[r² | past] it is sqrt(A / (1 - A)) a
+    bar.
     """
     share = float((answer["mean"] ** 2 / answer["square"]).mean())
     return sqrt(share / (1 - share) * bars_per_year)
@@ -227,13 +228,12 @@ def _season(bar: pd.Timedelta, rows: int) -> Array:
 @lru_cache(maxsize=64)
 def _strength(edge: Edge, accuracy: float, timeframe: str) -> float:
     """Push at which the mean of max(p, 1 - p) over one long path is the accuracy; it grows with the push."""
-    low, high = 0.0, _STRONGEST
+    from scipy.optimize import brentq
+
     bar = Instrument("SIM/USD", timeframe).bar
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        up = _draw(edge, middle, bar, _ROWS, 0)[3]
-        if np.maximum(up, 1 - up).mean() < accuracy:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+
+    def missing(strength: float) -> float:
+        up = _draw(edge, strength, bar, _ROWS, 0)[3]
+        return float(np.maximum(up, 1 - up).mean()) - accuracy
+
+    return float(brentq(missing, 0.0, _STRONGEST, xtol=1e-4))

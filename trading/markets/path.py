@@ -143,14 +143,15 @@ def _signal(kind: int, i: int, moves: Array, log_volume: Array, spread: float, d
 @njit(cache=True)
 def _expected(belief: Array, scale: float, push: float, signed: bool) -> tuple[float, float, float]:
     """Probability of a rise, mean and mean square of the simple return, over states and over jump or none."""
-    up, mean, square = 0.0, 0.0, 0.0
+    # From one half on: rounding of the weights tells nothing where nothing is known.
+    up, mean, square = 0.5, 0.0, 0.0
     for state in range(4):
         width = scale * (CALM if state < 2 else STORMY)
         centre = push * (-1.0 if signed and state % 2 else 1.0)
         for jumps in range(2):
             weight = belief[state] * (JUMP_SHARE if jumps else 1 - JUMP_SHARE)
             wide = JUMP_SCALE if jumps else 1.0
-            up += weight * 0.5 * (1 + erf(centre / wide / sqrt(2.0)))
+            up += weight * 0.5 * erf(centre / wide / sqrt(2.0))
             middle, variance = width * centre, (width * wide) ** 2
             once, twice = exp(middle + variance / 2), exp(2 * middle + 2 * variance)
             mean += weight * (once - 1)
