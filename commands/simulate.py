@@ -30,7 +30,7 @@ def simulate(
     ] = None,
     context_out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the other assets, which is for engine run --context. Default: beside the bars."),
+        typer.Option(help="Folder for the other assets alone, for engine run --context. Default: beside the bars."),
     ] = None,
     answer: Annotated[
         Path | None, typer.Option(help="File for what an ideal observer expects after each bar; not for training.")

@@ -1,6 +1,7 @@
 """Bars of a simulated market as files that the pipeline reads, with what can be earned on them."""
 
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,11 +19,12 @@ from trading.markets.bound import sharpe_bound
 from trading.markets.market import MEANINGS, Market, attainable_accuracy, attainable_sharpe, draw
 
 _ENDINGS = (".csv.gz", ".csv", ".parquet", ".feather")
+_ASSET = re.compile(r"CO[RI]\d+-USD_\d+[mhd]\.(csv|csv\.gz|parquet|feather)")
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """Other assets to draw, and the folder for them: a context folder of ``engine run``."""
+    """Other assets to draw, and the folder for them and no others: a context folder of ``engine run``."""
 
     correlated: int
     correlation: float
@@ -97,10 +99,12 @@ def write_market(
     drawn = draw(market, rows, seed)
     others = _others(drawn.bars, beside, seed)
     files = {name: beside.folder / f"{_slug(name)}_{market.timeframe}{form}" for name in others}
-    _require_own(beside.folder, set(files.values()))
+    stale = _assets_before(beside.folder)
     for folder in (out.parent, beside.folder, *([answer.parent] if answer else [])):
         _make(folder)
     export(iter([drawn.bars]), out)
+    for file in stale:
+        file.unlink()
     for name, (_, bars) in others.items():
         export(iter([bars]), files[name])
     if answer is not None:
@@ -177,19 +181,21 @@ def _slug(symbol: str) -> str:
     return Instrument(symbol, "1h").slug
 
 
-def _require_own(folder: Path, files: set[Path]) -> None:
-    """Assets of another draw in the folder would become features beside these bars."""
+def _assets_before(folder: Path) -> list[Path]:
+    """Assets of an earlier draw: beside these bars they would become features. Whatever else is there stays."""
     there = os.path.lexists(folder)
     if there and not folder.is_dir():
         raise ParamsError(f"{folder.name} is no folder", where=str(folder), remedy="name a folder with --context-out")
-    strange = sorted(set(folder.iterdir()) - files) if there else []
+    found = sorted(folder.iterdir()) if there else []
+    strange = [path for path in found if not (_ASSET.fullmatch(path.name) and path.is_file())]
     if strange:
         raise ParamsError(
             f"{folder.name} holds {strange[0].name}",
             where=str(folder),
-            rule="the folder holds the other assets of these bars, and nothing else",
+            rule="the folder holds the other assets of simulated bars, and nothing else",
             remedy="empty it, or name another folder with --context-out",
         )
+    return found
 
 
 def _make(folder: Path) -> None:

@@ -89,11 +89,19 @@ def test_other_assets_stand_where_a_run_looks_for_them(cli: Cli, tmp_path: Path)
     assert moves[0].corr(moves[1]) == pytest.approx(0.8, abs=0.05)
     for file in files.values():
         assert diagnose(file, max_missing=0.0, against=None, timeframe=None).faults == ()
-    # The same draw may be written again; another one with fewer would leave strangers.
-    assert cli(*arguments, "--context-out", str(tmp_path / "others")).exit_code == 0
-    fewer = cli("--correlated", "1", "--out", str(tmp_path / "a.csv"), "--context-out", str(tmp_path / "others"))
-    assert fewer.exit_code == 2
-    assert "others holds COI1-USD_1h.csv" in fewer.stderr
+
+
+def test_assets_of_another_draw_do_not_stay_and_other_files_do(cli: Cli, tmp_path: Path) -> None:
+    arguments = ["--out", str(tmp_path / "a.csv"), "--context-out", str(tmp_path / "others")]
+    assert cli(*arguments, "--correlated", "2", "--cointegrated", "1").exit_code == 0
+    assert cli(*arguments, "--correlated", "1").exit_code == 0
+    assert [path.name for path in (tmp_path / "others").iterdir()] == ["COR1-USD_1h.csv"]
+    before = (tmp_path / "others" / "COR1-USD_1h.csv").read_bytes()
+    (tmp_path / "others" / "ETH-USD_1h.csv").write_text("mine")
+    result = cli(*arguments, "--seed", "5", "--correlated", "1")
+    assert result.exit_code == 2
+    assert "others holds ETH-USD_1h.csv" in result.stderr
+    assert (tmp_path / "others" / "COR1-USD_1h.csv").read_bytes() == before
 
 
 def test_the_answer_is_written_when_asked_for(cli: Cli, tmp_path: Path) -> None:
