@@ -181,7 +181,8 @@ def expected_accuracy(up: pd.Series, answer: pd.DataFrame) -> float:
     Parameters
     ----------
     up
-        Forecast probability of a rise; above one half is a forecast of a rise, one half is half right.
+        Forecast probability of a rise; above one half is a forecast of a rise, one half is half right. Leave out rows
+        without a forecast: NaN among them makes the outcome NaN.
     answer
         As :class:`Drawn` has it; the rows of the forecasts are looked up in it.
     """

@@ -83,6 +83,31 @@ def test_other_assets_tell_nothing_new_of_the_next_move(edge: Edge) -> None:
     assert explained(leak.iloc[rows].to_frame(), surprise) < 1e-6
 
 
+@pytest.mark.parametrize("edge", ["interaction", "regime"])
+def test_ranges_and_volumes_of_the_market_itself_tell_no_more_than_the_answer(edge: Edge) -> None:
+    """Neither of the direction of the next move nor, where a volatility regime is hidden, of its size."""
+    drawn = draw(Market(edge, 0.6), 60_000, 23)
+    bars, opens, rows = drawn.bars, drawn.bars["open"], slice(200, -2)
+    columns = {}
+    for lag in (0, 1, 5):
+        past = bars.shift(lag)
+        middle = (past["open"] + past["close"]) / 2
+        columns |= {(lag, "skew"): (past["high"] + past["low"]) / middle - 2, (lag, "volume"): np.log(past["volume"])}
+        columns |= {
+            (lag, "range"): np.log(past["high"] / past["low"]),
+            (lag, "move"): np.log(past["close"] / past["open"]),
+        }
+    shown = pd.DataFrame(columns).iloc[rows]
+    ahead = opens.shift(-2) / opens.shift(-1) - 1
+    direction = ((ahead > 0) - drawn.answer["prob_up"]).iloc[rows]
+    size = (ahead**2 / drawn.answer["square"]).clip(upper=20).iloc[rows]
+    assert explained(shown, direction) > 0.001
+    assert explained(shown, size - size.mean()) > 0.001
+    # Whoever ignored the regime would see it in the ranges.
+    plain = (ahead**2 / drawn.answer["square"].mean()).clip(upper=20).iloc[rows]
+    assert explained(shown, plain - plain.mean()) < 1e-6
+
+
 def test_assets_see_no_later_bar_of_the_main_market(main: Drawn) -> None:
     cut = 5_000
     changed = main.bars.copy()
