@@ -1,7 +1,8 @@
 """From a family's name in ``params.yaml`` to a model. Nothing is imported before it is asked for."""
 
 from collections.abc import Callable, Mapping
-from inspect import signature
+from inspect import Parameter, signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trading.errors import ModelError
@@ -24,6 +25,7 @@ def create_model(
     seed: int,
     selector: "Selector | None" = None,
     cv: "Splitter | None" = None,
+    checkpoints: Path | None = None,
 ) -> "SignalModel":
     """An unfitted model.
 
@@ -39,6 +41,8 @@ def create_model(
         Chooses its features in each fit; None keeps them all.
     cv
         Holds rows back inside a fit, for the families that ask for it.
+    checkpoints
+        Folder in which long fits keep what a killed one goes on from; None keeps nothing.
 
     Raises
     ------
@@ -46,9 +50,10 @@ def create_model(
         For an unknown family, for settings that are missing or unknown, and for a family that needs ``cv`` without it.
     """
     family = _family(name)
-    given: dict[str, Any] = {"seed": seed, "cv": cv}
-    injected = given.keys() & signature(family).parameters.keys()
-    known = set(signature(family).parameters) - injected
+    keywords = signature(family).parameters
+    given: dict[str, Any] = {"seed": seed, "cv": cv, "checkpoints": checkpoints}
+    injected = given.keys() & keywords.keys()
+    known = set(keywords) - injected
     for problem, keys in (("unknown", set(settings) - known), ("missing", known - set(settings))):
         if keys:
             raise ModelError(
@@ -57,7 +62,7 @@ def create_model(
                 rule=f"exactly these: {', '.join(sorted(known))}",
                 remedy="mend the settings of this family",
             )
-    if "cv" in injected and cv is None:
+    if "cv" in injected and cv is None and keywords["cv"].default is Parameter.empty:
         raise ModelError(
             f"{name} without a splitter",
             rule="what it learns from rows that are held back, it learns on purged splits",
@@ -78,6 +83,7 @@ def create_vote(
     seed: int,
     selector: "Selector | None" = None,
     cv: "Splitter | None" = None,
+    checkpoints: Path | None = None,
 ) -> "SoftVoting":
     """An unfitted vote.
 
@@ -91,7 +97,7 @@ def create_vote(
         Of every member.
     selector
         Chooses the features of every member in each fit; None keeps them all.
-    cv
+    cv, checkpoints
         As :func:`create_model`, for every member.
 
     Raises
@@ -109,7 +115,10 @@ def create_vote(
             )
     members = [name for name in FAMILIES if name in weights]
     return SoftVoting(
-        models=[create_model(name, models[name], seed=seed, selector=selector, cv=cv) for name in members],
+        models=[
+            create_model(name, models[name], seed=seed, selector=selector, cv=cv, checkpoints=checkpoints)
+            for name in members
+        ],
         weights=[weights[name] for name in members],
     )
 

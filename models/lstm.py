@@ -1,8 +1,10 @@
 """Stacked long short-term memory network (Hochreiter and Schmidhuber 1997)."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from models.out_of_fold import Splitter
 from models.sequence import SequenceModel
 
 
@@ -24,11 +26,21 @@ class LSTM(SequenceModel):
     batch_size
         Windows in a batch, at most.
     learning_rate
-        Of Adam.
+        Highest of Adam; it rises to it and falls again.
+    warmup
+        Share of the planned steps in which it rises.
+    weight_decay
+        Share of each weight, times the learning rate, that a step takes away.
+    patience
+        Epochs without a lower loss on the tail after which training stops; 0 holds no tail back and never stops.
     stride
         Train on every ``stride``-th labelled row: neighbouring windows share all but one bar.
     seed
         Of initial weights, dropout and the order of the batches.
+    cv
+        Its last split holds the tail back; None where ``patience`` is 0.
+    checkpoints
+        Folder in which a fit is kept after each epoch, so that a killed one goes on; None keeps nothing.
     """
 
     name = "lstm"
@@ -43,8 +55,13 @@ class LSTM(SequenceModel):
         epochs: int,
         batch_size: int,
         learning_rate: float,
+        warmup: float,
+        weight_decay: float,
+        patience: int,
         stride: int,
         seed: int,
+        cv: Splitter | None = None,
+        checkpoints: Path | None = None,
     ) -> None:
         self.window = window
         self.units = units
@@ -53,8 +70,13 @@ class LSTM(SequenceModel):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.warmup = warmup
+        self.weight_decay = weight_decay
+        self.patience = patience
         self.stride = stride
         self.seed = seed
+        self.cv = cv
+        self.checkpoints = checkpoints
 
     def _body(self, inputs: Any, seeds: Iterator[int]) -> Any:
         from keras import initializers, layers

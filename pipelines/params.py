@@ -155,6 +155,9 @@ class LSTMParams(Strict):
     epochs: Count
     batch_size: Count
     learning_rate: Positive
+    warmup: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: NonNegative
+    patience: Annotated[int, Field(ge=0)]
     stride: Count
 
 
@@ -170,6 +173,9 @@ class TransformerParams(Strict):
     epochs: Count
     batch_size: Count
     learning_rate: Positive
+    warmup: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: NonNegative
+    patience: Annotated[int, Field(ge=0)]
     stride: Count
 
     @model_validator(mode="after")

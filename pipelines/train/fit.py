@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from models.factory import create_model
 from models.onnx_export import parity
 from models.out_of_fold import Splitter
 from models.selected import Selected, Selector
+from models.training import Epoch
 from pipelines.dataset import Dataset
 from pipelines.params import Family
 
@@ -28,11 +30,15 @@ class MemberTask:
     selector: Selector | None = None
     oldest_weight: float = 1.0
     cv: Splitter | None = None
+    checkpoints: Path | None = None
 
 
 @dataclass(frozen=True)
 class FittedMember:
-    """A fitted family as an ONNX graph, how far the graph is from the model, and the features it looks at."""
+    """A fitted family as an ONNX graph, how far the graph is from the model, and the features it looks at.
+
+    ``history`` holds the epochs of a network, and is empty for what is not trained in epochs.
+    """
 
     horizon: str
     family: Family
@@ -41,6 +47,7 @@ class FittedMember:
     max_difference: float
     rows: int
     columns: list[str]
+    history: list[Epoch]
 
 
 def fit_member(task: MemberTask) -> FittedMember:
@@ -48,7 +55,14 @@ def fit_member(task: MemberTask) -> FittedMember:
     labelled = np.flatnonzero(task.data.y.notna().to_numpy())
     X, y, t_end = task.data.training_rows(labelled)
     weight = task.data.training_weights(labelled, task.oldest_weight)
-    model = create_model(task.family, task.settings, seed=task.seed, selector=task.selector, cv=task.cv)
+    model = create_model(
+        task.family,
+        task.settings,
+        seed=task.seed,
+        selector=task.selector,
+        cv=task.cv,
+        checkpoints=task.checkpoints,
+    )
     model.fit(X, y, t_end=t_end, sample_weight=weight)
     graph = model.to_onnx()
     probe = extreme_rows(X, task.parity_rows, task.seed)
@@ -60,6 +74,7 @@ def fit_member(task: MemberTask) -> FittedMember:
         parity(model, graph, probe),
         len(probe),
         model.columns_ if isinstance(model, Selected) else list(X.columns),
+        getattr(model.model_ if isinstance(model, Selected) else model, "history_", []),
     )
 
 

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from models.base import SignalModel
 from models.factory import FAMILIES, create_model, create_vote
 from models.onnx_export import parity
+from pipelines.splits import PurgedWalkForward
 from trading.errors import ModelError
 
 ROWS, FEATURES = 240, 4
@@ -24,13 +25,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "lstm": {
         "window": 3, "units": [6], "dropout": 0.1, "dense": 6, "epochs": 12, "batch_size": 32,
-        "learning_rate": 0.05, "stride": 1,
+        "learning_rate": 0.05, "warmup": 0.1, "weight_decay": 0.0, "patience": 6, "stride": 1,
     },
     "transformer": {
         "window": 3, "width": 8, "heads": 2, "blocks": 1, "feed_forward": 16, "dropout": 0.1, "epochs": 12,
-        "batch_size": 32, "learning_rate": 0.02, "stride": 1,
+        "batch_size": 32, "learning_rate": 0.02, "warmup": 0.1, "weight_decay": 0.0, "patience": 6, "stride": 1,
     },
 }  # fmt: skip
+TAIL = PurgedWalkForward(1, 0.85, pd.Timedelta("1h"))
 Make = Callable[[], SignalModel]
 
 
@@ -50,7 +52,7 @@ def make(request: pytest.FixtureRequest) -> Make:
     name = request.param
     if name == "vote":
         return lambda: create_vote(SETTINGS, {"random_forest": 1.0, "xgboost": 2.0}, seed=4)
-    return lambda: create_model(name, SETTINGS[name], seed=4)
+    return lambda: create_model(name, SETTINGS[name], seed=4, cv=TAIL)
 
 
 @pytest.fixture(scope="module")

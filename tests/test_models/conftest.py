@@ -31,6 +31,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "epochs": 2,
         "batch_size": 64,
         "learning_rate": 0.02,
+        "warmup": 0.1,
+        "weight_decay": 0.01,
+        "patience": 0,
         "stride": 1,
     },
     "transformer": {
@@ -43,6 +46,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "epochs": 2,
         "batch_size": 64,
         "learning_rate": 0.02,
+        "warmup": 0.1,
+        "weight_decay": 0.01,
+        "patience": 0,
         "stride": 1,
     },
 }

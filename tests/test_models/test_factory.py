@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from models.factory import FAMILIES, create_model, create_vote
+from models.factory import FAMILIES, SEQUENCES, create_model, create_vote
 from pipelines.params import Params
 from trading.errors import ModelError
 
@@ -12,7 +12,8 @@ def test_settings_of_params_become_the_keywords_of_the_model(name: str, params: 
     settings = getattr(params.models, name).model_dump()
     model = create_model(name, settings, seed=11)
     assert model.name == name
-    assert model.get_params() == {**settings, "seed": 11}
+    injected = {"cv": None, "checkpoints": None} if name in SEQUENCES else {}
+    assert model.get_params() == {**settings, **injected, "seed": 11}
 
 
 def test_families_are_those_that_params_knows(params: Params) -> None:
