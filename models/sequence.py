@@ -55,7 +55,7 @@ class SequenceModel(SingleModel):
     batch_size: int
     learning_rate: float
     warmup: float
-    weight_decay: float
+    sparsity: float
     patience: int
     stride: int
     seed: int

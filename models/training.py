@@ -23,8 +23,7 @@ class Plan:
 
     The learning rate rises in a line from zero over the first ``warmup`` of all planned steps, then falls to zero along
     half a cosine (Loshchilov and Hutter 2017, equation 5, without restarts). What is planned is ``epochs`` epochs: a
-    fit that stops early has not seen the end of it. Weights, but not biases and scales of norms, decay beside the
-    gradient (Loshchilov and Hutter 2019).
+    fit that stops early has not seen the end of it.
     """
 
     window: int
@@ -32,7 +31,6 @@ class Plan:
     batch_size: int
     learning_rate: float
     warmup: float
-    weight_decay: float
     patience: int
 
 
@@ -43,7 +41,7 @@ class Epoch:
     Parameters
     ----------
     loss
-        Mean weighted training loss, each batch before its step and with dropout.
+        Mean weighted training loss, each batch before its step, with dropout and without penalties.
     tail_loss
         Weighted log loss of the rows that are held back, after the epoch; None where none are.
     learning_rate
@@ -72,7 +70,7 @@ def train(
     Parameters
     ----------
     network
-        Keras model from windows (N, window, features) to logits (N, 1).
+        Keras model from windows (N, window, features) to logits (N, 1); penalties of its layers are minimised too.
     values
         Features as the network takes them, shape (rows, features), in time order.
     rows, labels, weights
@@ -107,15 +105,15 @@ def train(
     size = -(-len(rows) // batches)
     data, offsets = tf.convert_to_tensor(values), tf.range(1 - plan.window, 1)
     schedule = _schedule(plan, batches * plan.epochs)
-    optimizer = keras.optimizers.Adam(schedule, weight_decay=plan.weight_decay or None)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer = keras.optimizers.Adam(schedule)
     optimizer.build(network.trainable_variables)
 
     def descend(ends: Any, target: Any, weight: Any) -> Any:
         with tf.GradientTape() as tape:
             logits = network(tf.gather(data, ends[:, None] + offsets), training=True)[:, 0]
             loss = tf.reduce_sum(weight * tf.nn.sigmoid_cross_entropy_with_logits(labels=target, logits=logits))
-        optimizer.apply(tape.gradient(loss, network.trainable_variables), network.trainable_variables)
+            penalised = loss + sum(network.losses)
+        optimizer.apply(tape.gradient(penalised, network.trainable_variables), network.trainable_variables)
         return loss
 
     floats = tf.TensorSpec([size], tf.float32)

@@ -156,7 +156,7 @@ class LSTMParams(Strict):
     batch_size: Count
     learning_rate: Positive
     warmup: Annotated[float, Field(ge=0, lt=1)]
-    weight_decay: NonNegative
+    sparsity: NonNegative
     patience: Annotated[int, Field(ge=0)]
     stride: Count
 
@@ -174,7 +174,7 @@ class TransformerParams(Strict):
     batch_size: Count
     learning_rate: Positive
     warmup: Annotated[float, Field(ge=0, lt=1)]
-    weight_decay: NonNegative
+    sparsity: NonNegative
     patience: Annotated[int, Field(ge=0)]
     stride: Count
 

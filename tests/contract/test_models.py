@@ -25,11 +25,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "lstm": {
         "window": 3, "units": [6], "dropout": 0.1, "dense": 6, "epochs": 12, "batch_size": 32,
-        "learning_rate": 0.05, "warmup": 0.1, "weight_decay": 0.0, "patience": 6, "stride": 1,
+        "learning_rate": 0.05, "warmup": 0.1, "sparsity": 0.0, "patience": 6, "stride": 1,
     },
     "transformer": {
         "window": 3, "width": 8, "heads": 2, "blocks": 1, "feed_forward": 16, "dropout": 0.1, "epochs": 12,
-        "batch_size": 32, "learning_rate": 0.02, "warmup": 0.1, "weight_decay": 0.0, "patience": 6, "stride": 1,
+        "batch_size": 32, "learning_rate": 0.02, "warmup": 0.1, "sparsity": 0.0, "patience": 6, "stride": 1,
     },
 }  # fmt: skip
 TAIL = PurgedWalkForward(1, 0.85, pd.Timedelta("1h"))

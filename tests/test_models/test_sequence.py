@@ -53,7 +53,7 @@ def test_it_learns_what_only_a_window_shows() -> None:
     y = (X["a"].shift(2) > 5).astype(float)
     settings = {
         "window": 3, "units": [8], "dropout": 0.0, "dense": 8, "epochs": 8, "batch_size": 64,
-        "learning_rate": 0.02, "warmup": 0.0, "weight_decay": 0.0, "patience": 0, "stride": 1,
+        "learning_rate": 0.02, "warmup": 0.0, "sparsity": 0.0, "patience": 0, "stride": 1,
     }  # fmt: skip
     model = create_model("lstm", settings, seed=0).fit(X[:1000], y[:1000], t_end=pd.Series(index[:1000], index[:1000]))
     losses = [epoch.loss for epoch in model.history_]  # type: ignore[attr-defined]

@@ -24,14 +24,22 @@ def linear_network(window: int) -> Any:
 
 
 def plan(**over: Any) -> Plan:
-    still = {"epochs": 1, "batch_size": 100, "learning_rate": 1e-9, "warmup": 0.0, "weight_decay": 0.0, "patience": 0}
+    still = {"epochs": 1, "batch_size": 100, "learning_rate": 1e-9, "warmup": 0.0, "patience": 0}
     return Plan(**{"window": 2, **still, **over})
 
 
 def run(
-    network: Any, rows: Any, labels: Any, weights: Any, *, judge: Any = None, checkpoint: Any = None, **over: Any
+    network: Any,
+    rows: Any,
+    labels: Any,
+    weights: Any,
+    *,
+    judge: Any = None,
+    checkpoint: Any = None,
+    scale: float = 1,
+    **over: Any,
 ) -> list[Epoch]:
-    values = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+    values = np.linspace(-scale, scale, 20, dtype=np.float32)[:, None]
     return train(
         network,
         values,
@@ -88,16 +96,16 @@ def test_a_step_is_as_long_as_the_learning_rate_says() -> None:
     assert np.abs(network.get_weights()[0]) == pytest.approx(0.3, rel=1e-3)
 
 
-def test_weights_decay_and_biases_do_not() -> None:
-    kernel, bias = np.array([[0.4], [-0.8]], dtype=np.float32), np.array([2.0], dtype=np.float32)
-    after = []
-    for decay in (0.0, 0.25):
-        network = linear_network(2)
-        network.set_weights([kernel, bias])
-        run(network, ROWS, LABELS, np.ones(19), learning_rate=0.1, weight_decay=decay)
-        after.append(network.get_weights())
-    assert after[0][0] - after[1][0] == pytest.approx(0.1 * 0.25 * kernel, abs=1e-6)
-    assert after[0][1] == pytest.approx(after[1][1], abs=1e-7)
+def test_penalties_of_layers_are_minimised_and_are_no_part_of_the_loss() -> None:
+    import keras
+
+    inputs = keras.Input((2, 1))
+    dense = keras.layers.Dense(1, kernel_regularizer=keras.regularizers.L1(50.0))
+    network = keras.Model(inputs, dense(keras.layers.Flatten()(inputs)))
+    network.set_weights([np.array([[0.4], [-0.4]]), np.zeros(1)])
+    history = run(network, ROWS, LABELS, np.ones(19), epochs=40, learning_rate=0.05)
+    assert np.abs(network.get_weights()[0]).max() < 0.05
+    assert max(epoch.loss for epoch in history) < 1
 
 
 class Script:
@@ -159,10 +167,9 @@ def test_so_does_one_of_the_tail() -> None:
 
 
 def test_so_do_weights_that_the_last_step_has_blown_up() -> None:
-    network = linear_network(2)
-    network.set_weights([np.ones((2, 1)), np.zeros(1)])
+    # The loss is that of an ignorant network; the step that follows it is too long for float32.
     with pytest.raises(ModelError, match="diverged in epoch 1"):
-        run(network, ROWS, LABELS, np.ones(19), learning_rate=1e20, weight_decay=1e20)
+        run(linear_network(2), ROWS, LABELS, np.ones(19), learning_rate=3e38, scale=1e4)
 
 
 def test_so_does_what_comes_after_a_restart(tmp_path: Path) -> None:
