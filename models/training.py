@@ -130,7 +130,7 @@ def train(
         best = [arrays[f"best_{number}"] for number in range(len(best))]
         history = [Epoch(**epoch) for epoch in state["history"]]
         generator.bit_generator.state = state["generator"]
-    while len(history) < plan.epochs and not (judge and len(history) - best_epoch(history) >= plan.patience):
+    while len(history) < plan.epochs and not 0 < plan.patience <= len(history) - best_epoch(history):
         total = 0.0
         for batch in np.array_split(generator.permutation(len(rows)), batches):
             # Batches differ by one row at most; the short ones are filled with a row that weighs nothing.
