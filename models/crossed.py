@@ -130,6 +130,13 @@ class Crossed(SignalModel):
         )
 
 
+def innermost(model: SignalModel) -> SignalModel:
+    """The learner in a fitted model, behind whatever chooses or adds columns."""
+    while (inner := getattr(model, "model_", None)) is not None:
+        model = inner
+    return model
+
+
 def telling_pairs(
     factors: NDArray[np.floating], labels: Float64, weights: Float64, keep: int, *, shared: float
 ) -> list[tuple[int, int]]:

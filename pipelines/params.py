@@ -171,6 +171,9 @@ class LSTMParams(Strict):
     epochs: Count
     batch_size: Count
     learning_rate: Positive
+    warmup: Annotated[float, Field(ge=0, lt=1)]
+    sparsity: NonNegative
+    patience: Annotated[int, Field(ge=0)]
     stride: Count
 
 
@@ -187,6 +190,9 @@ class TransformerParams(Strict):
     epochs: Count
     batch_size: Count
     learning_rate: Positive
+    warmup: Annotated[float, Field(ge=0, lt=1)]
+    sparsity: NonNegative
+    patience: Annotated[int, Field(ge=0)]
     stride: Count
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ class FoldTask:
     selector: Selector | None
     cv: Splitter | None
     oldest_weight: float = 1.0
+    checkpoints: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,14 @@ def inner_splitter(params: Params, instrument: Instrument) -> PurgedWalkForward:
 
 
 def fold_tasks(
-    horizon: str, data: Dataset, params: Params, instrument: Instrument, settings: Mapping[str, Mapping[str, Any]]
+    horizon: str,
+    data: Dataset,
+    params: Params,
+    instrument: Instrument,
+    settings: Mapping[str, Mapping[str, Any]],
+    checkpoints: Path | None = None,
 ) -> Iterator[FoldTask]:
-    """One task per refit of one horizon."""
+    """One task per refit of one horizon; ``checkpoints`` as :func:`models.factory.create_model` takes it."""
     selector = create_selector(params, instrument)
     for fold, (train, test) in enumerate(splitter(params, instrument).split(data.X, t_end=data.t_end)):
         yield FoldTask(
@@ -100,6 +107,7 @@ def fold_tasks(
             selector=selector,
             cv=inner_splitter(params, instrument),
             oldest_weight=params.labels.oldest_weight,
+            checkpoints=checkpoints,
         )
 
 
@@ -108,7 +116,13 @@ def fit_vote(task: FoldTask) -> tuple[Ensemble, ReturnScale]:
     X, y, t_end = task.data.training_rows(task.train)
     weight = task.data.training_weights(task.train, task.oldest_weight)
     vote = create_ensemble(
-        task.settings, task.weights, seed=task.seed, voting=task.voting, selector=task.selector, cv=task.cv
+        task.settings,
+        task.weights,
+        seed=task.seed,
+        voting=task.voting,
+        selector=task.selector,
+        cv=task.cv,
+        checkpoints=task.checkpoints,
     )
     vote.fit(X, y, t_end=t_end, sample_weight=weight)
     return vote, fit_scale(task.data, task.train, task.horizon_bars, task.confidence)

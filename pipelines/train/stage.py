@@ -1,6 +1,8 @@
 """Train: the recipe of each horizon on every known label, written as the bundle that is registered and served."""
 
+import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import pandas as pd
 from models.bundle import Member, write_bundle
 from models.ensemble import Ensemble
 from models.factory import SEQUENCES, create_ensemble
+from models.training import Epoch, best_epoch
 from pipelines.backtest.walk_forward import fit_scale, inner_splitter
 from pipelines.context import Context
 from pipelines.dataset import Dataset
@@ -25,7 +28,10 @@ PARITY_ROWS = 10_000
 
 
 def run(context: Context) -> None:
-    """Read features, labels, bars and tuned settings; write one bundle a horizon and the parity of its graphs."""
+    """Read features, labels, bars and tuned settings; write one bundle a horizon.
+
+    Beside the bundles lie the parity of their graphs, and the epochs in which networks were trained.
+    """
     params, files = context.params, context.files
     tuned = files.read_json("data/tune/best.json")
     data = read_datasets(files, params.labels.horizons)
@@ -34,6 +40,7 @@ def run(context: Context) -> None:
     families = sorted(params.models.voting, key=lambda family: family not in SEQUENCES)
     selector = create_selector(params, context.run.instrument)
     ensemble = _ensemble(params, settings[params.labels.horizons[0]], context)
+    checkpoints = context.checkpoints("train")
     tasks = [
         MemberTask(
             horizon,
@@ -45,6 +52,7 @@ def run(context: Context) -> None:
             selector,
             params.labels.oldest_weight,
             inner_splitter(params, context.run.instrument),
+            checkpoints,
             ensemble.learns,
         )
         for family in families
@@ -65,6 +73,16 @@ def run(context: Context) -> None:
             for h in data
         },
     )
+    files.write_json(
+        "data/train/history.json",
+        {h: {m.family: _told(m.history) for m in fitted if m.horizon == h and m.history} for h in data},
+    )
+    shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+def _told(history: list[Epoch]) -> dict[str, Any]:
+    """A network's epochs, and whose weights are in its graph."""
+    return {"epochs": [asdict(epoch) for epoch in history], "kept": best_epoch(history)}
 
 
 def _write(

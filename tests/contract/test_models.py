@@ -29,12 +29,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "lstm": {
         "crosses": 0,
         "window": 3, "units": [6], "dropout": 0.1, "dense": 6, "epochs": 12, "batch_size": 32,
-        "learning_rate": 0.05, "stride": 1,
+        "learning_rate": 0.05, "warmup": 0.1, "sparsity": 0.0, "patience": 6, "stride": 1,
     },
     "transformer": {
         "crosses": 0,
         "window": 3, "width": 8, "heads": 2, "blocks": 1, "feed_forward": 16, "dropout": 0.1, "epochs": 12,
-        "batch_size": 32, "learning_rate": 0.02, "stride": 1,
+        "batch_size": 32, "learning_rate": 0.02, "warmup": 0.1, "sparsity": 0.0, "patience": 6, "stride": 1,
     },
 }  # fmt: skip
 CV = PurgedWalkForward(2, 0.6, pd.Timedelta("1h"))

@@ -37,6 +37,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "epochs": 2,
         "batch_size": 64,
         "learning_rate": 0.02,
+        "warmup": 0.1,
+        "sparsity": 0.001,
+        "patience": 0,
         "stride": 1,
     },
     "transformer": {
@@ -50,6 +53,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "epochs": 2,
         "batch_size": 64,
         "learning_rate": 0.02,
+        "warmup": 0.1,
+        "sparsity": 0.001,
+        "patience": 0,
         "stride": 1,
     },
 }

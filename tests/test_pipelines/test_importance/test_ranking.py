@@ -28,7 +28,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "lstm": {
         "crosses": 0,
         "window": 2, "units": [2], "dropout": 0.0, "dense": 2, "epochs": 1, "batch_size": 64, "learning_rate": 0.1,
-        "stride": 9,
+        "warmup": 0.0, "sparsity": 0.0, "patience": 0, "stride": 9,
     },
 }  # fmt: skip
 TREES = {"random_forest": 1.0, "xgboost": 1.0}
