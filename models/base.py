@@ -25,7 +25,8 @@ class SignalModel(BaseEstimator, ABC):
     stay in it with a NaN in ``y`` (or a NaT in ``t_end``, or a weight of zero): they are context for the windows of
     later rows and nothing else, so windows are made of consecutive bars even where a purge removed labels. Features
     are seen as float32 by every family, as they are by the graphs that serve them. A row whose window holds a value
-    that is not finite is never learnt from, and its probability is NaN.
+    that is not finite in a row of context is never learnt from, and its probability is NaN; a labelled row that is not
+    finite itself is refused.
 
     If the training labels are of one class only, that class is predicted with certainty.
 
@@ -72,7 +73,8 @@ class SignalModel(BaseEstimator, ABC):
         Raises
         ------
         ModelError
-            If the frames do not belong together, are out of order, or hold too few labelled rows.
+            If the frames do not belong together, are out of order, or hold too few labelled rows, or a labelled row
+            with a value that is not finite.
         """
 
     @abstractmethod
@@ -128,6 +130,7 @@ class SingleModel(SignalModel):
         labels, weights = aligned(X, y, t_end, sample_weight)
         values = as_float32(X)
         ends = complete_windows(values, self.window)
+        require_finite(X, values, ~np.isnan(labels) & (weights > 0), name=self.name)
         rows = ends[~np.isnan(labels[ends]) & (weights[ends] > 0)]
         if len(rows) < (needed := self._rows_needed()):
             raise ModelError(
@@ -194,6 +197,39 @@ def _require_order(X: pd.DataFrame) -> None:
         raise ModelError(
             "features are not in time order", rule="a strictly increasing index", remedy="sort the frame by time"
         )
+
+
+def require_finite(X: pd.DataFrame, values: Float32, learnt: NDArray[np.bool_], *, name: str) -> None:
+    """Refuse rows that are to be learnt from and hold what is not finite, naming the columns.
+
+    Parameters
+    ----------
+    X, values
+        Features, and as float32, shape (n, features).
+    learnt
+        Which rows have a label and a weight, shape (n,).
+    name
+        Of who would learn.
+
+    Raises
+    ------
+    ModelError
+        With the number of such rows by column, the worst ten first.
+    """
+    holes = (~np.isfinite(values) & learnt[:, None]).sum(axis=0)
+    if not holes.any():
+        return
+    worst = [place for place in np.argsort(-holes, kind="stable")[:10] if holes[place]]
+    rest = int((holes > 0).sum()) - len(worst)
+    listed = ", ".join(f"{X.columns[place]} ({holes[place]})" for place in worst) + (
+        f" and {rest} more" if rest else ""
+    )
+    raise ModelError(
+        f"rows to learn {name} from hold NaN or infinity in {int((holes > 0).sum())} column(s): {listed}",
+        where=f"{int(learnt.sum())} labelled rows",
+        rule="a row with a label has all its features",
+        remedy="drop the features' warm-up, or take the label away from such rows: then they are context only",
+    )
 
 
 def aligned(
