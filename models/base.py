@@ -152,7 +152,7 @@ class SingleModel(SignalModel):
         """As :meth:`SignalModel.predict_proba`."""
         self._require_fitted()
         require_names(self.feature_names_in_.tolist(), X.columns, where=f"{self.name}.predict_proba")
-        _require_order(X)
+        in_time_order(X)
         values = as_float32(X)
         ends = complete_windows(values, self.window)
         up = np.full(len(X), np.nan)
@@ -192,7 +192,8 @@ def probabilities(up: NDArray[Any], index: pd.Index) -> pd.DataFrame:
     return pd.DataFrame({0: 1 - up, 1: up}, index=index)
 
 
-def _require_order(X: pd.DataFrame) -> None:
+def in_time_order(X: pd.DataFrame) -> None:
+    """Refuse a frame that is not."""
     if not (X.index.is_monotonic_increasing and X.index.is_unique):
         raise ModelError(
             "features are not in time order", rule="a strictly increasing index", remedy="sort the frame by time"
@@ -233,16 +234,19 @@ def require_finite(X: pd.DataFrame, values: Float32, learnt: NDArray[np.bool_], 
 
 
 def aligned(
-    X: pd.DataFrame, y: pd.Series, t_end: pd.Series, sample_weight: pd.Series | None
+    X: pd.DataFrame, y: pd.Series, t_end: pd.Series, sample_weight: pd.Series | None, *, classes: bool = True
 ) -> tuple[Float64, Float64]:
-    """Labels (NaN: context only) and weights, after checking that everything stands on the index of ``X``."""
-    _require_order(X)
+    """Labels (NaN: context only) and weights, after checking that everything stands on the index of ``X``.
+
+    ``classes``: whether labels are 1 and 0, or returns.
+    """
+    in_time_order(X)
     for name, series in (("y", y), ("t_end", t_end), ("sample_weight", sample_weight)):
         if series is not None and not series.index.equals(X.index):
             raise ModelError(f"{name} does not stand on the index of X", rule="one index for all", remedy="align them")
     labels = y.to_numpy(dtype=np.float64, na_value=np.nan).copy()
     labels[t_end.isna().to_numpy()] = np.nan
-    if odd := sorted(set(np.unique(labels[~np.isnan(labels)])) - {0.0, 1.0}):
+    if classes and (odd := sorted(set(np.unique(labels[~np.isnan(labels)])) - {0.0, 1.0})):
         raise ModelError(f"labels hold {odd[0]:g}", rule="1, 0 or NaN", remedy="encode the direction as 1 and 0")
     if sample_weight is None:
         return labels, np.ones(len(X))
