@@ -10,18 +10,23 @@ from pipelines.params import Params
 TRAINING = ("seed", "features", "labels", "costs", "positions", "models", "inner", "selection", "tune", "backtest")
 
 
-def family_settings(params: Params, tuned: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Settings of every voting family: those of ``params.yaml`` with the tuned values on top.
+# What a search found: values by family, and None for a family that it left out of the vote.
+Tuned = Mapping[str, Mapping[str, Any] | None]
+
+
+def family_settings(params: Params, tuned: Tuned) -> dict[str, dict[str, Any]]:
+    """Settings of every family that votes: those of ``params.yaml`` with the tuned values on top.
 
     Parameters
     ----------
     params
         Params of the run.
     tuned
-        Tuned hyperparameters by family; a family without any keeps its settings.
+        Tuned hyperparameters by family; a family without any keeps its settings, one that has None does not vote.
     """
     base = params.models.model_dump()
-    return {family: {**base[family], **tuned.get(family, {})} for family in params.models.voting}
+    found = {family: tuned.get(family, {}) for family in params.models.voting}
+    return {family: {**base[family], **values} for family, values in found.items() if values is not None}
 
 
 def training_params(params: Params) -> dict[str, Any]:

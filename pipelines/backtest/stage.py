@@ -22,10 +22,10 @@ def run(context: Context) -> None:
     bars = read_bars(files)
     tuned = files.read_json("data/tune/best.json")
     spec = files.read_json("data/features/spec.json")
-    settings = {horizon: family_settings(params, tuned[horizon]) for horizon in params.labels.horizons}
     jobs: list[JudgedTask] = []
     for horizon, data in read_datasets(files, params.labels.horizons).items():
-        jobs += judged_tasks(list(fold_tasks(horizon, data, params, instrument, settings[horizon])), params)
+        settings = [family_settings(params, found) for found in tuned[horizon]]
+        jobs += judged_tasks(list(fold_tasks(horizon, data, params, instrument, *settings)), params)
     # The longest refits first, so that no worker is left alone with one at the end.
     jobs.sort(key=lambda job: (-job.task.fold, job.task.horizon_bars))
     done: list[JudgedFold] = []

@@ -79,9 +79,17 @@ def inner_splitter(params: Params, instrument: Instrument) -> PurgedWalkForward:
 
 
 def fold_tasks(
-    horizon: str, data: Dataset, params: Params, instrument: Instrument, settings: Mapping[str, Mapping[str, Any]]
+    horizon: str, data: Dataset, params: Params, instrument: Instrument, *settings: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[FoldTask]:
-    """One task per refit of one horizon."""
+    """One task per refit of one horizon.
+
+    Parameters
+    ----------
+    horizon, data, params, instrument
+        What is predicted from what.
+    settings
+        By family, of those that vote: one for all refits, or one for each.
+    """
     selector = create_selector(params, instrument)
     for fold, (train, test) in enumerate(splitter(params, instrument).split(data.X, t_end=data.t_end)):
         yield FoldTask(
@@ -91,8 +99,8 @@ def fold_tasks(
             data=data,
             train=train,
             test=test,
-            settings=settings,
-            weights={str(family): weight for family, weight in params.models.voting.items()},
+            settings=(own := settings[min(fold, len(settings) - 1)]),
+            weights={str(family): weight for family, weight in params.models.voting.items() if family in own},
             confidence=params.backtest.interval,
             seed=params.seed,
             selector=selector,

@@ -27,7 +27,8 @@ def run(context: Context) -> None:
     params, files = context.params, context.files
     tuned = files.read_json("data/tune/best.json")
     data = read_datasets(files, params.labels.horizons)
-    settings = {horizon: family_settings(params, tuned[horizon]) for horizon in data}
+    # Of several searches the newest: what the model of today would have been tuned with.
+    settings = {horizon: family_settings(params, tuned[horizon][-1]) for horizon in data}
     # Networks first, so that no worker is left alone with one at the end.
     families = sorted(params.models.voting, key=lambda family: family not in SEQUENCES)
     selector = create_selector(params, context.run.instrument)
@@ -45,6 +46,7 @@ def run(context: Context) -> None:
         )
         for family in families
         for horizon in data
+        if family in settings[horizon]
     ]
     fitted: list[FittedMember] = []
     context.progress(0, len(tasks), "final fits")

@@ -11,7 +11,9 @@ import pytest
 from pipelines.dataset import Dataset
 from pipelines.params import Params, overlay, parse_params
 from pipelines.tune import search
-from pipelines.tune.search import StudyTask, run_study
+from pipelines.tune.database import Database
+from pipelines.tune.search import run_study
+from pipelines.tune.study import StudyTask
 from trading.errors import ModelError
 from trading.instrument import Instrument
 
@@ -44,8 +46,8 @@ def task(raw_params: dict[str, Any], sample_bars: pd.DataFrame, instrument: Inst
     )
 
 
-def storage(folder: Path, name: str) -> str:
-    return f"sqlite:///{folder / name}.db"
+def storage(folder: Path, name: str) -> Database:
+    return Database(f"sqlite:///{folder / name}.db", patience=5.0, grace=2)
 
 
 def test_every_trial_is_kept_and_the_best_one_is_the_best(task: StudyTask) -> None:
@@ -66,7 +68,7 @@ def test_a_finished_study_is_not_run_again(task: StudyTask, monkeypatch: pytest.
     def refuse(*_: object) -> float:
         raise AssertionError("a trial was run twice")
 
-    monkeypatch.setattr(search, "_objective", refuse)
+    monkeypatch.setattr(search, "objective", refuse)
     assert run_study(task) == first
 
 
@@ -74,8 +76,8 @@ def test_an_interrupted_study_ends_as_an_undisturbed_one(
     task: StudyTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = run_study(task)
-    broken = replace(task, storage=storage(tmp_path, "b"))
-    honest, calls = search._objective, 0
+    broken = replace(task, database=storage(tmp_path, "b"))
+    honest, calls = search.objective, 0
 
     def dies_in_the_fourth(*arguments: Any) -> float:
         nonlocal calls
@@ -84,10 +86,10 @@ def test_an_interrupted_study_ends_as_an_undisturbed_one(
             raise KeyboardInterrupt
         return honest(*arguments)
 
-    monkeypatch.setattr(search, "_objective", dies_in_the_fourth)
+    monkeypatch.setattr(search, "objective", dies_in_the_fourth)
     with pytest.raises(KeyboardInterrupt):
         run_study(broken)
-    monkeypatch.setattr(search, "_objective", honest)
+    monkeypatch.setattr(search, "objective", honest)
     _leave_a_trial_running(broken)
     assert run_study(broken) == undisturbed
 
@@ -103,8 +105,8 @@ def _leave_a_trial_running(task: StudyTask) -> None:
     """What SIGKILL leaves in the database."""
     import optuna
 
-    (name,) = optuna.get_all_study_names(task.storage)
-    optuna.load_study(study_name=name, storage=task.storage).ask()
+    (name,) = optuna.get_all_study_names(task.database.url)
+    optuna.load_study(study_name=name, storage=task.database.url).ask()
 
 
 def test_other_data_params_or_seed_are_another_study(task: StudyTask, params: Params) -> None:
@@ -118,7 +120,7 @@ def test_other_data_params_or_seed_are_another_study(task: StudyTask, params: Pa
         replace(task, params=task.params.model_copy(update={"seed": 99})).identity,
     }
     assert len(others | {task.identity}) == 6
-    assert replace(task, storage="elsewhere").identity == task.identity
+    assert replace(task, database=replace(task.database, url="elsewhere")).identity == task.identity
 
 
 def test_a_trial_that_no_model_can_fit_is_counted_as_failed(task: StudyTask, raw_params: dict[str, Any]) -> None:
