@@ -27,7 +27,6 @@ export BENTOML_DO_NOT_TRACK := True
 export GX_ANALYTICS_ENABLED := false
 export DVC_NO_ANALYTICS := 1
 export TF_CPP_MIN_LOG_LEVEL := 3
-export CUDA_VISIBLE_DEVICES := -1
 export OMP_NUM_THREADS := 1
 
 ENVIRONMENT = PATH="$$SYSTEM_PATH" PYTHON="$(PYTHON)" tools/environment.sh

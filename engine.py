@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from commands import audit, data, features
+from commands import audit, data, features, simulate, tune
 from commands.console import load_settings, mendable, print_json, stdout_reserved
 
 app = typer.Typer(
@@ -196,7 +196,9 @@ def ui(
     serve_ui(load_settings(), mlflow_port, prefect_port, typer.echo)
 
 
+app.command()(simulate.simulate)
 app.command()(audit.audit)
+app.command()(tune.tune)
 app.add_typer(data.app, name="data")
 app.add_typer(features.app, name="features")
 

@@ -25,8 +25,8 @@ def tune(
 ) -> None:
     """Help a run that is tuning: take trials of its studies until none is left to take.
 
-    Start as many as there are processors to spare. On other machines ENGINE_OPTUNA_STORAGE must name the same PostgreSQL
-    database, and the workspace must hold the same data, params and code; the run itself books the trials.
+    Start as many as there are processors to spare. On other machines ENGINE_OPTUNA_STORAGE must name the same
+    PostgreSQL database, and the workspace must hold the same data, params and code; the run itself books the trials.
     """
     from pipelines.runner import open_context
     from pipelines.tune.join import join

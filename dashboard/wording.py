@@ -18,6 +18,7 @@ _HEALTH = frozenset({"audit_clean", "audit_control", "onnx_parity"})
 FAMILIES: Mapping[str, str] = {
     "vote": "vote of all models",
     "random_forest": "random forest",
+    "svm": "support vectors",
     "xgboost": "XGBoost",
     "lstm": "LSTM",
     "transformer": "Transformer",

@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import numpy as np
 import pandas as pd
 
-from models.blend import VOTE, weighted_mean
+from models.blend import VOTE, Blend
 from models.bundle_files import as_json, checked, put_in_place, require_keys, sha256_of
 from models.feature_names import require_names
 from models.onnx_session import OnnxSession
@@ -32,7 +31,7 @@ from trading.errors import ModelError, WorkspaceError
 if TYPE_CHECKING:
     import onnx
 
-SCHEMA = 2
+SCHEMA = 3
 SPEC, HISTORY, WALK_FORWARD = "bundle.json", "history.parquet", "walk_forward.parquet"
 # What a caller's spec holds; schema, members, context and the digests of files are written here.
 REQUIRED = (
@@ -42,6 +41,7 @@ REQUIRED = (
     "horizon",
     "horizon_bars",
     "features",
+    "blend",
     "return_scale",
     "costs",
     "positions",
@@ -74,7 +74,7 @@ class Member:
     window
         Rows that a prediction looks at.
     weight
-        Of its vote, positive.
+        Of its vote; see :class:`models.blend.Blend`.
     """
 
     name: str
@@ -117,6 +117,11 @@ class Bundle:
         """Rows that :meth:`predict` needs for one prediction."""
         return max(session.window for session in self._sessions.values())
 
+    @property
+    def blend(self) -> Blend:
+        """How the members vote."""
+        return _blend_of(self.spec["members"], self.spec, where=str(self.folder))
+
     def history(self) -> pd.DataFrame:
         """The bars that serving starts from, as they were validated."""
         return pd.read_parquet(self.folder / HISTORY)
@@ -156,8 +161,7 @@ class Bundle:
         members = pd.DataFrame(
             {name: session.predict(values) for name, session in self._sessions.items()}, index=features.index
         )
-        weights = [member["weight"] for member in self.spec["members"]]
-        return members.assign(**{VOTE: weighted_mean(members, weights)})
+        return members.assign(**{VOTE: self.blend.vote(members)})
 
     def predict(self, features: pd.DataFrame) -> pd.Series:
         """The vote, named ``prob_up``; see :meth:`predict_members`."""
@@ -210,6 +214,7 @@ def write_bundle(
         _open(entry, content, spec, where=str(folder))
         listed.append({**entry, "sha256": sha256_of(content)})
         contents[file] = content
+    _blend_of(listed, spec, where=str(folder))
     contents[HISTORY] = history.to_parquet(None, compression="zstd")
     beside = _files_of(context or {}, spec, where=str(folder))
     contents |= {entry["file"]: content for entry, content in beside}
@@ -275,7 +280,9 @@ def load_bundle(folder: Path) -> Bundle:
         sessions[entry["name"]] = _open(entry, content, spec, where=where)
     if not sessions:
         raise ModelError("a bundle without members", where=where, rule="one or more", remedy="train again")
-    return Bundle(folder, spec, bundle_hash(folder), sessions)
+    bundle = Bundle(folder, spec, bundle_hash(folder), sessions)
+    _ = bundle.blend  # raises where weights and method do not fit
+    return bundle
 
 
 def bundle_hash(folder: Path) -> str:
@@ -286,11 +293,14 @@ def bundle_hash(folder: Path) -> str:
     return total.hexdigest()
 
 
+def _blend_of(members: Sequence[Mapping[str, Any]], spec: Mapping[str, Any], *, where: str) -> Blend:
+    require_keys(spec["blend"], ("method", "intercept", "calibration"), where=where)
+    return Blend.of([member["weight"] for member in members], spec["blend"])
+
+
 def _open(entry: Mapping[str, Any], content: bytes, spec: Mapping[str, Any], *, where: str) -> OnnxSession:
     """Load a member's graph and hold it against what the spec says about it."""
     session = OnnxSession(content, where=f"{where}/{entry['file']}")
-    if not (np.isfinite(entry["weight"]) and entry["weight"] > 0):
-        raise ModelError(f"weight {entry['weight']} of {entry['name']}", where=where, rule="positive", remedy="mend it")
     width = len(spec["features"]["names"])
     if (session.window, session.features) != (entry["window"], width):
         raise ModelError(

@@ -16,6 +16,7 @@ from sklearn.base import clone
 
 from models.base import Float64, SignalModel, aligned, probabilities
 from models.feature_names import require_names
+from models.overlap import labels_at_once
 from models.scaling import RobustScaler
 from models.windows import Float32, as_float32, complete_windows
 
@@ -82,8 +83,8 @@ class Crossed(SignalModel):
         if len(np.unique(labels[rows])) == 2:
             self.scaler_ = RobustScaler.fit(values, rows)
             factors = _factors(self.scaler_, values[rows])
-            shared = _labels_at_once(X.index[rows], t_end.iloc[rows])
-            self.pairs_ = telling_pairs(factors, labels[rows], weights[rows], self.keep, labels_at_once=shared)
+            shared = labels_at_once(X.index[rows], t_end.iloc[rows])
+            self.pairs_ = telling_pairs(factors, labels[rows], weights[rows], self.keep, shared=shared)
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
         self.model_ = clone(self.model).fit(self.extended(X), y, t_end=t_end, sample_weight=sample_weight)
@@ -129,8 +130,15 @@ class Crossed(SignalModel):
         )
 
 
+def innermost(model: SignalModel) -> SignalModel:
+    """The learner in a fitted model, behind whatever chooses or adds columns."""
+    while (inner := getattr(model, "model_", None)) is not None:
+        model = inner
+    return model
+
+
 def telling_pairs(
-    factors: NDArray[np.floating], labels: Float64, weights: Float64, keep: int, *, labels_at_once: float
+    factors: NDArray[np.floating], labels: Float64, weights: Float64, keep: int, *, shared: float
 ) -> list[tuple[int, int]]:
     """Pairs of columns whose product goes with the label further than chance would have it, the strongest first.
 
@@ -142,7 +150,7 @@ def telling_pairs(
         1 or 0, and not negative, shape (n,).
     keep
         Most pairs.
-    labels_at_once
+    shared
         Mean number of labels whose time a label shares, itself included: so many rows tell as much as one.
 
     Returns
@@ -165,7 +173,7 @@ def telling_pairs(
         square += (z**2).T @ z**2 / n
         going += z.T @ (z * wanted[some, None]) / n
     variance = square - mean**2
-    error = np.sqrt(np.maximum(variance, 0) * wanted.var() * labels_at_once / n)
+    error = np.sqrt(np.maximum(variance, 0) * wanted.var() * shared / n)
     with np.errstate(divide="ignore", invalid="ignore"):
         distance = np.abs(np.where(variance > 1e-9, (going - mean * wanted.mean()) / error, 0.0))
     first, second = np.triu_indices(len(usable), 1)
@@ -190,12 +198,3 @@ def telling_pairs(
 def _factors(scaler: RobustScaler, values: Float32) -> Float32:
     """Columns in spreads from their centre, cut at ``REACH``: in float32, operation by operation as in the graph."""
     return np.clip(scaler.apply(values), np.float32(-REACH), np.float32(REACH))
-
-
-def _labels_at_once(index: pd.Index, t_end: pd.Series) -> float:
-    """Mean number of labels that are open while one is; 1 if each is over before the next one's begins."""
-    stamps = pd.DatetimeIndex(index)
-    step = pd.Series(stamps).diff().median()
-    lasting: NDArray[np.float64] = ((pd.DatetimeIndex(t_end) - stamps) / step).to_numpy(dtype=np.float64)
-    # The bar that decides is no part of the label's time.
-    return max(1.0, float(lasting.mean()) - 1.0)

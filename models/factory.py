@@ -1,20 +1,21 @@
 """From a family's name in ``params.yaml`` to a model. Nothing is imported before it is asked for."""
 
 from collections.abc import Callable, Mapping
-from inspect import signature
+from inspect import Parameter, signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trading.errors import ModelError
 
 if TYPE_CHECKING:
     from models.base import SignalModel
+    from models.ensemble import Ensemble
     from models.out_of_fold import Splitter
     from models.selected import Selector
-    from models.voting import SoftVoting
 
 # Networks over windows of bars, which take longest to fit.
 SEQUENCES = ("lstm", "transformer")
-FAMILIES = ("random_forest", "xgboost", *SEQUENCES)
+FAMILIES = ("random_forest", "svm", "xgboost", *SEQUENCES)
 
 
 def create_model(
@@ -24,6 +25,7 @@ def create_model(
     seed: int,
     selector: "Selector | None" = None,
     cv: "Splitter | None" = None,
+    checkpoints: Path | None = None,
 ) -> "SignalModel":
     """An unfitted model.
 
@@ -40,6 +42,8 @@ def create_model(
         Chooses its features in each fit; None keeps them all.
     cv
         Holds rows back inside a fit, for the families that ask for it.
+    checkpoints
+        Folder in which long fits keep what a killed one goes on from; None keeps nothing.
 
     Raises
     ------
@@ -47,9 +51,10 @@ def create_model(
         For an unknown family, for settings that are missing or unknown, and for a family that needs ``cv`` without it.
     """
     family = _family(name)
-    given: dict[str, Any] = {"seed": seed, "cv": cv}
-    injected = given.keys() & signature(family).parameters.keys()
-    known = set(signature(family).parameters) - injected | {"crosses"}
+    keywords = signature(family).parameters
+    given: dict[str, Any] = {"seed": seed, "cv": cv, "checkpoints": checkpoints}
+    injected = given.keys() & keywords.keys()
+    known = set(keywords) - injected | {"crosses"}
     for problem, keys in (("unknown", set(settings) - known), ("missing", known - set(settings))):
         if keys:
             raise ModelError(
@@ -58,14 +63,14 @@ def create_model(
                 rule=f"exactly these: {', '.join(sorted(known))}",
                 remedy="mend the settings of this family",
             )
-    if "cv" in injected and cv is None:
+    if "cv" in injected and cv is None and keywords["cv"].default is Parameter.empty:
         raise ModelError(
             f"{name} without a splitter",
             rule="what it learns from rows that are held back, it learns on purged splits",
             remedy="give cv",
         )
-    keywords = {key: value for key, value in settings.items() if key != "crosses"}
-    model = family(**keywords, **{key: given[key] for key in injected})
+    own = {key: value for key, value in settings.items() if key != "crosses"}
+    model = family(**own, **{key: given[key] for key in injected})
     if settings["crosses"]:
         from models.crossed import Crossed
 
@@ -77,15 +82,17 @@ def create_model(
     return Selected(model, selector)
 
 
-def create_vote(
+def create_ensemble(
     models: Mapping[str, Mapping[str, Any]],
     weights: Mapping[str, float],
     *,
     seed: int,
+    voting: Mapping[str, Any] | None = None,
     selector: "Selector | None" = None,
     cv: "Splitter | None" = None,
-) -> "SoftVoting":
-    """An unfitted vote.
+    checkpoints: Path | None = None,
+) -> "Ensemble":
+    """An unfitted ensemble.
 
     Parameters
     ----------
@@ -95,9 +102,14 @@ def create_vote(
         Weight by family: the members, in the order of ``FAMILIES``, so that the order of a file does not matter.
     seed
         Of every member.
+    voting
+        The keywords ``method``, ``penalty`` and ``calibration`` of :class:`models.ensemble.Ensemble`, as
+        ``params.models.ensemble`` holds them; None is a soft vote as it comes.
     selector
         Chooses the features of every member in each fit; None keeps them all.
     cv
+        As :func:`create_model`, for every member, and for what is learnt about them.
+    checkpoints
         As :func:`create_model`, for every member.
 
     Raises
@@ -105,7 +117,7 @@ def create_vote(
     ModelError
         As :func:`create_model`, and for a member without settings.
     """
-    from models.voting import SoftVoting
+    from models.ensemble import Ensemble
 
     for name in weights:
         _family(name)
@@ -114,9 +126,14 @@ def create_vote(
                 f"no settings for {name}", where="params.models", rule="a member has settings", remedy="add them"
             )
     members = [name for name in FAMILIES if name in weights]
-    return SoftVoting(
-        models=[create_model(name, models[name], seed=seed, selector=selector, cv=cv) for name in members],
+    return Ensemble(
+        models=[
+            create_model(name, models[name], seed=seed, selector=selector, cv=cv, checkpoints=checkpoints)
+            for name in members
+        ],
         weights=[weights[name] for name in members],
+        cv=cv,
+        **(voting or {}),
     )
 
 
@@ -126,6 +143,10 @@ def _family(name: str) -> "Callable[..., SignalModel]":
             from models.random_forest import RandomForest
 
             return RandomForest
+        case "svm":
+            from models.svm import SVM
+
+            return SVM
         case "xgboost":
             from models.gradient_boosting import XGBoost
 

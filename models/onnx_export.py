@@ -71,7 +71,7 @@ def forest_graph(forest: Any, *, features: int) -> "onnx.ModelProto":
         options={"zipmap": False},
         target_opset=_OPSETS,
     )
-    return _canonical(_rising_column(converted), window=None, features=features)
+    return canonical(_rising_column(converted), window=None, features=features)
 
 
 def xgboost_graph(booster: Any, *, features: int) -> "onnx.ModelProto":
@@ -82,7 +82,7 @@ def xgboost_graph(booster: Any, *, features: int) -> "onnx.ModelProto":
     converted = convert_xgboost(
         booster, initial_types=[(INPUT, FloatTensorType([None, features]))], target_opset=_XGBOOST_OPSET
     )
-    return _canonical(_rising_column(converted), window=None, features=features)
+    return canonical(_rising_column(converted), window=None, features=features)
 
 
 def keras_graph(network: Any, *, window: int, features: int) -> "onnx.ModelProto":
@@ -103,7 +103,7 @@ def keras_graph(network: Any, *, window: int, features: int) -> "onnx.ModelProto
         )
     finally:
         noisy.setLevel(level)
-    return _canonical(converted, window=window, features=features)
+    return canonical(converted, window=window, features=features)
 
 
 def constant_graph(probability: float, *, window: int, features: int) -> "onnx.ModelProto":
@@ -122,37 +122,7 @@ def constant_graph(probability: float, *, window: int, features: int) -> "onnx.M
         ),
     ]
     weights = [helper.make_tensor("one", TensorProto.INT64, [1], [1])]
-    return _canonical(_model(nodes, weights, window=shape, features=features), window=shape, features=features)
-
-
-def vote_graph(
-    graphs: "Sequence[onnx.ModelProto]", windows: Sequence[int], weights: Sequence[float], *, features: int
-) -> "onnx.ModelProto":
-    """Graph of the weighted mean of graphs with the uniform interface.
-
-    Members with a shorter window than the longest see the newest rows of it.
-    """
-    from onnx import TensorProto, helper
-
-    longest = max(windows)
-    nodes: list[Any] = []
-    tensors: list[Any] = []
-    for position, (graph, window, share) in enumerate(
-        zip(graphs, windows, np.asarray(weights) / np.sum(weights), strict=True)
-    ):
-        source, prefix = INPUT, f"m{position}."
-        if window < longest:
-            source = f"{prefix}tail"
-            start = [longest - 1] if window == 1 else np.arange(longest - window, longest)
-            rank = [] if window == 1 else [window]
-            tensors.append(helper.make_tensor(f"{prefix}rows", TensorProto.INT64, rank, start))
-            nodes.append(helper.make_node("Gather", [INPUT, f"{prefix}rows"], [source], axis=1))
-        _graft(graph, {INPUT: source}, prefix, nodes, tensors)
-        tensors.append(helper.make_tensor(f"{prefix}share", TensorProto.FLOAT, [], [share]))
-        nodes.append(helper.make_node("Mul", [prefix + OUTPUT, f"{prefix}share"], [f"{prefix}part"]))
-    nodes.append(helper.make_node("Sum", [f"m{position}.part" for position in range(len(graphs))], [OUTPUT]))
-    shape = None if longest == 1 else longest
-    return _canonical(_model(nodes, tensors, window=shape, features=features), window=shape, features=features)
+    return canonical(flat_model(nodes, weights, window=shape, features=features), window=shape, features=features)
 
 
 def scaled_graph(
@@ -223,12 +193,12 @@ def _preceded(
     graph: "onnx.ModelProto", nodes: list[Any], tensors: list[Any], *, window: int, features: int
 ) -> "onnx.ModelProto":
     """A graph that is given what the last of ``nodes`` makes of the input."""
-    _graft(graph, {INPUT: nodes[-1].output[0], OUTPUT: OUTPUT}, "m.", nodes, tensors)
+    graft(graph, {INPUT: nodes[-1].output[0], OUTPUT: OUTPUT}, "m.", nodes, tensors)
     shape = None if window == 1 else window
-    return _canonical(_model(nodes, tensors, window=shape, features=features), window=shape, features=features)
+    return canonical(flat_model(nodes, tensors, window=shape, features=features), window=shape, features=features)
 
 
-def _graft(
+def graft(
     graph: "onnx.ModelProto", names: Mapping[str, str], prefix: str, nodes: list[Any], tensors: list[Any]
 ) -> None:
     """Add a graph to nodes and tensors; what ``names`` does not rename is named with the prefix."""
@@ -251,7 +221,7 @@ def _rising_column(model: "onnx.ModelProto") -> "onnx.ModelProto":
     return model
 
 
-def _canonical(model: "onnx.ModelProto", *, window: int | None, features: int) -> "onnx.ModelProto":
+def canonical(model: "onnx.ModelProto", *, window: int | None, features: int) -> "onnx.ModelProto":
     """The part of a graph that its output needs, in an order and with names that follow from its structure alone."""
     graph = model.graph
     producers = {name: node for node in graph.node for name in node.output}
@@ -275,7 +245,7 @@ def _canonical(model: "onnx.ModelProto", *, window: int | None, features: int) -
             names.update({output: f"t{len(nodes)}_{port}" for port, output in enumerate(node.output) if output})
             nodes.append(node)
     names[graph.output[0].name] = OUTPUT
-    return _model([_renamed(node, names) for node in nodes], tensors, window=window, features=features)
+    return flat_model([_renamed(node, names) for node in nodes], tensors, window=window, features=features)
 
 
 def _renamed(node: Any, names: Mapping[str, str], prefix: str = "") -> Any:
@@ -309,7 +279,8 @@ def _copied(message: Any) -> Any:
     return copy
 
 
-def _model(nodes: Sequence[Any], tensors: Sequence[Any], *, window: int | None, features: int) -> "onnx.ModelProto":
+def flat_model(nodes: Sequence[Any], tensors: Sequence[Any], *, window: int | None, features: int) -> "onnx.ModelProto":
+    """A model with the uniform interface of nodes that lead from ``input`` to ``prob_up``."""
     from onnx import TensorProto, checker, helper
 
     shape = ["rows", features] if window is None else ["rows", window, features]

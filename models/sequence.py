@@ -1,13 +1,13 @@
-"""One windowing and one training loop for all Keras models.
+"""What all Keras models share: scaling, windows, rows that are held back, forecasts and the graph.
 
-Windows are gathered by index inside the training step, a batch at a time: the data set is held once, as rows, and never
-as overlapping windows. The loop is a ``tf.function`` of our own, because Keras' ``fit`` costs three times as much on
-windows this small. Every batch has one shape, so a step is traced once and a row's result does not depend on how many
-rows come after it.
+Windows are gathered by index, a batch at a time: the data set is held once, as rows, and never as overlapping windows.
+Every batch has one shape, so that a row's result does not depend on how many rows come after it.
 """
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,14 +15,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.base import Float64, SingleModel
+from models.checkpoint import Checkpoint, fit_identity
+from models.out_of_fold import Rows, Splitter
 from models.scaling import CLIP, RobustScaler
+from models.training import Epoch, Plan, train
 from models.windows import Float32, Positions
-from trading.errors import ModelError
+from trading.errors import ModelError, TooFewBarsError
 
 if TYPE_CHECKING:
     import onnx
 
 _PREDICT_BATCH = 512
+_SURE = float(np.finfo(np.float32).eps)
 
 
 class SequenceModel(SingleModel):
@@ -30,7 +34,11 @@ class SequenceModel(SingleModel):
 
     Features are scaled robustly by the rows that are learnt from, and clipped: once for all rows before windows are
     gathered, and as the first nodes of the graph, which so takes raw features. Binary cross-entropy is minimised by
-    Adam (Kingma and Ba 2015).
+    Adam (Kingma and Ba 2015); :func:`models.training.train` says how. A GPU is used where TensorFlow sees one.
+
+    Where ``patience`` is above 0, the tests of the last split of ``cv`` are the tail that decides when to stop. Nothing
+    is learnt from the tail, neither weights nor scales, nor from the rows that the purge takes away before it: the
+    newest rows are the price of knowing when to stop. With ``patience`` 0 all rows are learnt, for all epochs.
 
     Attributes
     ----------
@@ -38,16 +46,21 @@ class SequenceModel(SingleModel):
         Centre and scale of each feature.
     network_
         The fitted network, from scaled windows (N, window, features) to (N, 1).
-    losses_
-        Mean training loss of each epoch.
+    history_
+        Losses and learning rate of each epoch; :func:`models.training.best_epoch` says whose weights were kept.
     """
 
     window: int = 2
     epochs: int
     batch_size: int
     learning_rate: float
+    warmup: float
+    sparsity: float
+    patience: int
     stride: int
     seed: int
+    cv: Splitter | None
+    checkpoints: Path | None
 
     @abstractmethod
     def _body(self, inputs: Any, seeds: Iterator[int]) -> Any:
@@ -63,30 +76,66 @@ class SequenceModel(SingleModel):
 
     def _fit(self, values: Float32, rows: Positions, labels: Float64, weights: Float64, t_end: pd.Series) -> None:
         import keras
+        import tensorflow as tf
 
         single_thread()
         seeds = (int(state) for state in np.random.SeedSequence(self.seed).generate_state(256) >> 1)
-        self.scaler_ = RobustScaler.fit(values, rows)
-        # The newest labelled row is always among those taken.
-        taken = slice((len(rows) - 1) % self.stride, None, self.stride)
+        learnt, tail = self._held_back(t_end)
+        self.scaler_ = RobustScaler.fit(values, rows[learnt])
+        # The newest row that is learnt from is always among those taken.
+        taken = learnt[(len(learnt) - 1) % self.stride :: self.stride]
         inputs = keras.Input((self.window, values.shape[1]), name="input")
         body = self._body(inputs, seeds)
         output = keras.layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)))
         logit = output(body)
-        self.losses_ = train(
+        self.network_ = keras.Model(inputs, keras.ops.sigmoid(logit))
+        self._forward: Callable[[Any, Any], Any] = _traced(self.network_, self.window)
+        data = tf.constant(self.scaler_.apply(values))
+
+        def judge() -> float:
+            return _log_loss(labels[tail], self._up(data, rows[tail]), weights[tail])
+
+        self.history_: list[Epoch] = train(
             keras.Model(inputs, logit),
-            self.scaler_.apply(values),
+            data,
             rows[taken],
             labels[taken],
             weights[taken],
-            window=self.window,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
+            plan=Plan(**{field.name: getattr(self, field.name) for field in fields(Plan)}),
             generator=np.random.default_rng(next(seeds)),
+            judge=judge if len(tail) else None,
+            checkpoint=self._checkpoint(values, rows, labels, weights, taken, tail),
         )
-        self.network_ = keras.Model(inputs, keras.ops.sigmoid(logit))
-        self._forward: Callable[[Any, Any], Any] = _traced(self.network_, self.window)
+
+    def _held_back(self, t_end: pd.Series) -> tuple[Rows, Rows]:
+        """Positions among the labelled rows: those to learn from, and the tail that decides when to stop."""
+        if not self.patience:
+            return np.arange(len(t_end)), np.arange(0)
+        if self.cv is None:
+            raise ModelError(
+                f"{self.name} with patience {self.patience} and without a splitter",
+                rule="what it learns from rows that are held back, it learns on purged splits",
+                remedy="give cv, or patience 0",
+            )
+        try:
+            *_, (learnt, tail) = self.cv.split(t_end, t_end=t_end)
+        except TooFewBarsError as error:
+            raise ModelError(
+                f"{len(t_end)} labelled rows are too few to fit {self.name} and to hold some back",
+                where=str(error),
+                rule="patience above 0 stops on rows that the fit does not learn from",
+                remedy="give more bars, other values under inner, or patience 0, which holds nothing back",
+            ) from error
+        return learnt, tail
+
+    def _checkpoint(self, *arrays: NDArray[Any]) -> Checkpoint | None:
+        """Where this fit of these arrays is kept."""
+        if self.checkpoints is None:
+            return None
+        settings = {"family": self.name, **self.get_params(deep=False)}
+        # How rows are held back, the arrays say; where checkpoints lie changes no bit.
+        del settings["cv"], settings["checkpoints"]
+        return Checkpoint(self.checkpoints, fit_identity(settings, arrays))
 
     def _predict(self, values: Float32, ends: Positions) -> NDArray[Any]:
         import tensorflow as tf
@@ -94,7 +143,13 @@ class SequenceModel(SingleModel):
         if not hasattr(self, "_forward"):
             single_thread()
             self._forward = _traced(self.network_, self.window)
-        data, up = tf.constant(self.scaler_.apply(values)), np.empty(len(ends))
+        return self._up(tf.constant(self.scaler_.apply(values)), ends)
+
+    def _up(self, data: Any, ends: Positions) -> NDArray[Any]:
+        """Probability of a rise for windows of scaled rows."""
+        import tensorflow as tf
+
+        up = np.empty(len(ends))
         for start in range(0, len(ends), _PREDICT_BATCH):
             batch = ends[start : start + _PREDICT_BATCH]
             # Repeats fill the last batch up to the shape that was traced; their results are dropped.
@@ -112,88 +167,6 @@ class SequenceModel(SingleModel):
     def __getstate__(self) -> dict[str, Any]:
         """Leave the traced function out: a worker process traces its own."""
         return {key: value for key, value in super().__getstate__().items() if key != "_forward"}
-
-
-def train(
-    network: Any,
-    values: Float32,
-    rows: Positions,
-    labels: Float64,
-    weights: Float64,
-    *,
-    window: int,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    generator: np.random.Generator,
-) -> list[float]:
-    """Fit a network in place.
-
-    Parameters
-    ----------
-    network
-        Keras model from windows (N, window, features) to logits (N, 1).
-    values
-        Features as the network takes them, shape (rows, features), in time order.
-    rows, labels, weights
-        Last row of each training window, its label and its weight; weights are taken relative to their mean.
-    window, epochs, batch_size, learning_rate
-        As the models document them. Batches are of equal size, at most ``batch_size``.
-    generator
-        Shuffles the rows before each epoch.
-
-    Returns
-    -------
-    list of float
-        Mean weighted loss of each epoch.
-
-    Raises
-    ------
-    ModelError
-        If the loss is no longer finite.
-    """
-    import keras
-    import tensorflow as tf
-
-    batches = -(-len(rows) // batch_size)
-    size = -(-len(rows) // batches)
-    data, offsets = tf.constant(values), tf.range(1 - window, 1)
-    optimizer = keras.optimizers.Adam(learning_rate)
-    optimizer.build(network.trainable_variables)
-
-    def descend(ends: Any, target: Any, weight: Any) -> Any:
-        with tf.GradientTape() as tape:
-            logits = network(tf.gather(data, ends[:, None] + offsets), training=True)[:, 0]
-            loss = tf.reduce_sum(weight * tf.nn.sigmoid_cross_entropy_with_logits(labels=target, logits=logits))
-        optimizer.apply(tape.gradient(loss, network.trainable_variables), network.trainable_variables)
-        return loss
-
-    floats = tf.TensorSpec([size], tf.float32)
-    step = tf.function(descend, autograph=False).get_concrete_function(tf.TensorSpec([size], tf.int32), floats, floats)
-    relative = weights / weights.mean()
-    losses = []
-    for epoch in range(epochs):
-        total = 0.0
-        for batch in np.array_split(generator.permutation(len(rows)), batches):
-            # Batches differ by one row at most; the short ones are filled with a row that weighs nothing.
-            weight = np.zeros(size, dtype=np.float32)
-            weight[: len(batch)] = relative[batch] / len(batch)
-            filled = np.resize(batch, size)
-            loss = step(
-                tf.constant(rows[filled].astype(np.int32)),
-                tf.constant(labels[filled].astype(np.float32)),
-                tf.constant(weight),
-            )
-            total += float(loss) * len(batch)
-        losses.append(total / len(rows))
-        if not np.isfinite(losses[-1]):
-            raise ModelError(
-                f"training diverged in epoch {epoch + 1}",
-                where=f"learning_rate {learning_rate:g}",
-                rule="the loss stays finite",
-                remedy="lower the learning rate",
-            )
-    return losses
 
 
 def single_thread() -> None:
@@ -229,3 +202,10 @@ def _traced(network: Any, window: int) -> Callable[[Any, Any], Any]:
         tf.TensorSpec([None, network.input_shape[-1]], tf.float32), tf.TensorSpec([_PREDICT_BATCH], tf.int32)
     )
     return traced
+
+
+def _log_loss(labels: Float64, up: NDArray[Any], weights: Float64) -> float:
+    """Weighted mean of the cross-entropy, of forecasts no surer than float32 can say."""
+    # Clipping keeps NaN, so that a network that has come apart does not look well.
+    sure = np.clip(up, _SURE, 1 - _SURE)
+    return float(np.average(-np.where(labels == 1, np.log(sure), np.log1p(-sure)), weights=weights))

@@ -1,11 +1,13 @@
 """Transformer encoder over a window of bars (Vaswani et al. 2017), causal."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.out_of_fold import Splitter
 from models.sequence import SequenceModel
 
 
@@ -35,11 +37,22 @@ class Transformer(SequenceModel):
     batch_size
         Windows in a batch, at most.
     learning_rate
-        Of Adam.
+        Highest of Adam; it rises to it and falls again.
+    warmup
+        Share of the planned steps in which it rises.
+    sparsity
+        Penalty on the sum of the absolute weights that read the features (Tibshirani 1996), added to the loss in nats:
+        columns that say nothing are left alone.
+    patience
+        Epochs without a lower loss on the tail after which training stops; 0 holds no tail back and never stops.
     stride
         Train on every ``stride``-th labelled row: neighbouring windows share all but one bar.
     seed
         Of initial weights, dropout and the order of the batches.
+    cv
+        Its last split holds the tail back; None where ``patience`` is 0.
+    checkpoints
+        Folder in which a fit is kept after each epoch, so that a killed one goes on; None keeps nothing.
 
     References
     ----------
@@ -61,8 +74,13 @@ class Transformer(SequenceModel):
         epochs: int,
         batch_size: int,
         learning_rate: float,
+        warmup: float,
+        sparsity: float,
+        patience: int,
         stride: int,
         seed: int,
+        cv: Splitter | None = None,
+        checkpoints: Path | None = None,
     ) -> None:
         self.window = window
         self.width = width
@@ -73,20 +91,25 @@ class Transformer(SequenceModel):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.warmup = warmup
+        self.sparsity = sparsity
+        self.patience = patience
         self.stride = stride
         self.seed = seed
+        self.cv = cv
+        self.checkpoints = checkpoints
 
     def _body(self, inputs: Any, seeds: Iterator[int]) -> Any:
-        from keras import initializers, layers
+        from keras import initializers, layers, regularizers
 
-        def dense(units: int, activation: str | None = None) -> Any:
+        def dense(units: int, activation: str | None = None, penalty: Any = None) -> Any:
             kernel = initializers.GlorotUniform(seed=next(seeds))
-            return layers.Dense(units, activation=activation, kernel_initializer=kernel)
+            return layers.Dense(units, activation=activation, kernel_initializer=kernel, kernel_regularizer=penalty)
 
         def dropped(values: Any) -> Any:
             return layers.Dropout(self.dropout, seed=next(seeds))(values)
 
-        state = dense(self.width)(inputs) + positions(self.window, self.width)
+        state = dense(self.width, penalty=regularizers.L1(self.sparsity))(inputs) + positions(self.window, self.width)
         for _ in range(self.blocks):
             normal = layers.LayerNormalization()(state)
             attention = layers.MultiHeadAttention(

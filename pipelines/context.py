@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from pipelines.artifacts import Artifacts
@@ -44,3 +45,10 @@ class Context:
     map: Map = map
     progress: Progress = silent
     clock: Callable[[], datetime] = utc_now
+
+    def checkpoints(self, stage: str) -> Path:
+        """Folder in which a stage's long fits keep what a killed run goes on from; the stage removes it at its end.
+
+        It lies beside what DVC knows: an output of a stage is removed before the stage runs again.
+        """
+        return self.files.path(f"state/checkpoints/{stage}")

@@ -43,7 +43,7 @@ Group = Literal[
     "cross_asset",
     "sentiment",
 ]
-Family = Literal["random_forest", "xgboost", "lstm", "transformer"]
+Family = Literal["random_forest", "svm", "xgboost", "lstm", "transformer"]
 SelectionMethod = Literal["none", "mutual_information", "permutation", "clusters"]
 Objective = Literal["log_loss", "turnover", "latency"]
 
@@ -137,6 +137,16 @@ class RandomForestParams(Strict):
     max_samples: Share
 
 
+class SVMParams(Strict):
+    """Support vector machine."""
+
+    crosses: NonNegativeCount
+    c: Positive
+    gamma: Positive
+    exact_rows: Count
+    components: Count
+
+
 class XGBoostParams(Strict):
     """Gradient-boosted trees."""
 
@@ -161,6 +171,9 @@ class LSTMParams(Strict):
     epochs: Count
     batch_size: Count
     learning_rate: Positive
+    warmup: Annotated[float, Field(ge=0, lt=1)]
+    sparsity: NonNegative
+    patience: Annotated[int, Field(ge=0)]
     stride: Count
 
 
@@ -177,6 +190,9 @@ class TransformerParams(Strict):
     epochs: Count
     batch_size: Count
     learning_rate: Positive
+    warmup: Annotated[float, Field(ge=0, lt=1)]
+    sparsity: NonNegative
+    patience: Annotated[int, Field(ge=0)]
     stride: Count
 
     @model_validator(mode="after")
@@ -186,14 +202,24 @@ class TransformerParams(Strict):
         return self
 
 
+class EnsembleParams(Strict):
+    """How members become one forecast."""
+
+    method: Literal["soft", "hard", "stacking"]
+    penalty: NonNegative
+    calibration: Literal["none", "platt", "isotonic"]
+
+
 class ModelParams(Strict):
-    """Settings of each family, and the weights of the vote."""
+    """Settings of each family, the weights of the vote, and what is made of it."""
 
     random_forest: RandomForestParams
+    svm: SVMParams
     xgboost: XGBoostParams
     lstm: LSTMParams
     transformer: TransformerParams
     voting: Annotated[dict[Family, Positive], Field(min_length=1)]
+    ensemble: EnsembleParams
 
 
 class Range(Strict):

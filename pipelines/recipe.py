@@ -1,6 +1,6 @@
 """The recipe of one horizon: which families, with which settings, voting with which weights."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pipelines.artifacts import content_hash
@@ -27,6 +27,11 @@ def family_settings(params: Params, tuned: Tuned) -> dict[str, dict[str, Any]]:
     base = params.models.model_dump()
     found = {family: tuned.get(family, {}) for family in params.models.voting}
     return {family: {**base[family], **values} for family, values in found.items() if values is not None}
+
+
+def votes(params: Params, settings: Collection[str]) -> dict[str, float]:
+    """Weights of the families that have settings, in the order of ``models.voting``."""
+    return {str(family): weight for family, weight in params.models.voting.items() if family in settings}
 
 
 def training_params(params: Params) -> dict[str, Any]:

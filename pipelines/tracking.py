@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pipelines.artifacts import json_text
 from pipelines.settings import Settings
-from pipelines.tracking_store import PAGE, from_text, is_server, log_values, open_store, search_versions, store_lock
+from pipelines.tracking_store import (
+    PAGE,
+    from_text,
+    is_server,
+    log_epochs,
+    log_values,
+    open_store,
+    search_versions,
+    store_lock,
+)
 from trading.errors import StageError
 from trading.instrument import Instrument
 
@@ -160,6 +169,7 @@ class Tracker:
         tags: Mapping[str, str],
         params: Mapping[str, Any],
         metrics: Mapping[str, float],
+        epochs: Mapping[str, Sequence[Mapping[str, float | None]]],
         documents: Mapping[str, object],
         attachments: Sequence[Path],
     ) -> Registered:
@@ -179,6 +189,8 @@ class Tracker:
             Tags of the version and of its run.
         params, metrics
             Logged to the run, nested keys joined with dots.
+        epochs
+            What each epoch of a member came to, by the member's name: metrics whose step is the epoch, from 1.
         documents
             Objects that are stored as JSON beside the model, by file name.
         attachments
@@ -191,6 +203,8 @@ class Tracker:
         tags = {**tags, **identity, "horizon": horizon, "kind": "registration"}
         run_id = self._registration_run(horizon, bundle_hash, tags)
         log_values(self.client, run_id, params, metrics)
+        for member, told in epochs.items():
+            log_epochs(self.client, run_id, f"epochs.{member}", told)
         for file, content in documents.items():
             self.client.log_text(run_id, json_text(content), file)
         for path in attachments:

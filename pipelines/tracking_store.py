@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
@@ -82,6 +82,21 @@ def log_values(client: "MlflowClient", run_id: str, params: Mapping[str, Any], m
     ]
     for start in range(0, len(texts), _PARAMS_A_CALL):
         client.log_batch(run_id, params=texts[start : start + _PARAMS_A_CALL])
+    for start in range(0, len(numbers), _METRICS_A_CALL):
+        client.log_batch(run_id, metrics=numbers[start : start + _METRICS_A_CALL])
+
+
+def log_epochs(client: "MlflowClient", run_id: str, name: str, epochs: Sequence[Mapping[str, float | None]]) -> None:
+    """Log what each epoch came to as metrics ``<name>.<key>`` whose step is the epoch, from 1; None is no metric."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    numbers = [
+        Metric(f"{name}.{key}", value, now, step)
+        for step, epoch in enumerate(epochs, start=1)
+        for key, value in epoch.items()
+        if value is not None
+    ]
     for start in range(0, len(numbers), _METRICS_A_CALL):
         client.log_batch(run_id, metrics=numbers[start : start + _METRICS_A_CALL])
 

@@ -19,6 +19,7 @@ from pipelines.train.context_tail import context_tail, names_beside
 from trading.instrument import Instrument
 
 WARMUP = 10
+EPOCHS = {"lstm": {"epochs": [{"loss": 0.69, "tail_loss": None, "learning_rate": 1e-3}], "kept": 1}}
 
 
 def graph(features: int, window: int, seed: int, scale: float = 0.05) -> onnx.ModelProto:
@@ -69,6 +70,7 @@ def spec(
             "hash": engine.spec_hash if engine else "features",
             "warmup": engine.warmup if engine else WARMUP,
         },
+        "blend": {"method": "soft", "intercept": 0.0, "calibration": None},
         "return_scale": {"mean_abs": 0.8, "low": -1.6, "high": 1.7},
         "costs": params.costs.model_dump(),
         "positions": {"round_trips": 0.01},
@@ -164,6 +166,7 @@ def fake_run(
             "champion": champion,
             "summary": "passed: all rules" if passed else "refused: no edge after costs",
         }
+    files.write_json("data/train/history.json", dict.fromkeys(params.labels.horizons, EPOCHS))
     files.write_json("data/tune/trials.json", {h: {} for h in params.labels.horizons})
     files.write_json("data/evidence/evidence.json", evidence)
     files.write_json(

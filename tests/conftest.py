@@ -1,5 +1,6 @@
 """Fixtures that several packages share: tiny but valid params, and real bars."""
 
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from trading.instrument import Instrument
 SAMPLE = ROOT / "data" / "sample" / "bitfinex_BTC-USD_30m.parquet"
 
 quiet_environment()
+# Bits are promised on the CPU.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 
 def pytest_configure() -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from models.ensemble import Ensemble
 from models.return_scale import ReturnScale
-from models.voting import SoftVoting
 from pipelines.audit.checks import Findings
 from pipelines.audit.execution import fill_table
 from pipelines.audit.lookahead import find_lookahead
@@ -19,7 +19,7 @@ from pipelines.dataset import Dataset
 from pipelines.features.context import Published
 from pipelines.tune.past import before_the_test
 
-Model = tuple[SoftVoting, ReturnScale]
+Model = tuple[Ensemble, ReturnScale]
 
 
 @dataclass(frozen=True)

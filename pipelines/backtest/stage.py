@@ -1,5 +1,7 @@
 """Backtest: walk-forward of every horizon, judged beside its baselines; what was compared is booked in the ledger."""
 
+import shutil
+
 from pipelines.artifacts import content_hash
 from pipelines.backtest.features_worth import JudgedFold, JudgedTask, judged_tasks, run_judged, worth
 from pipelines.backtest.judge import judge
@@ -22,10 +24,12 @@ def run(context: Context) -> None:
     bars = read_bars(files)
     tuned = files.read_json("data/tune/best.json")
     spec = files.read_json("data/features/spec.json")
+    checkpoints = context.checkpoints("backtest")
     jobs: list[JudgedTask] = []
     for horizon, data in read_datasets(files, params.labels.horizons).items():
         settings = [family_settings(params, found) for found in tuned[horizon]]
-        jobs += judged_tasks(list(fold_tasks(horizon, data, params, instrument, *settings)), params)
+        tasks = fold_tasks(horizon, data, params, instrument, *settings, checkpoints=checkpoints)
+        jobs += judged_tasks(list(tasks), params)
     # The longest refits first, so that no worker is left alone with one at the end.
     jobs.sort(key=lambda job: (-job.task.fold, job.task.horizon_bars))
     done: list[JudgedFold] = []
@@ -53,3 +57,4 @@ def run(context: Context) -> None:
         log_ranking(tracker, horizon, identity, features)
         trials = [Trial(**trial) for trial in judged.metrics["recipes"]]
         tracker.log_study(horizon, "walk_forward", content_hash([trial.trial_hash for trial in trials]), trials)
+    shutil.rmtree(checkpoints, ignore_errors=True)

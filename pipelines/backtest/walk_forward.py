@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from models.factory import create_vote
+from models.ensemble import Ensemble
+from models.factory import create_ensemble
 from models.out_of_fold import Splitter
 from models.return_scale import ReturnScale
 from models.selected import Selector
-from models.voting import SoftVoting
 from pipelines.dataset import Dataset
 from pipelines.params import Params
+from pipelines.recipe import votes
 from pipelines.selection.selectors import create_selector
 from pipelines.splits import PurgedWalkForward
 from trading.instrument import Instrument
@@ -33,11 +35,13 @@ class FoldTask:
     test: np.ndarray
     settings: Mapping[str, Mapping[str, Any]]
     weights: Mapping[str, float]
+    voting: Mapping[str, Any]
     confidence: float
     seed: int
     selector: Selector | None
     cv: Splitter | None
     oldest_weight: float = 1.0
+    checkpoints: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,12 @@ def inner_splitter(params: Params, instrument: Instrument) -> PurgedWalkForward:
 
 
 def fold_tasks(
-    horizon: str, data: Dataset, params: Params, instrument: Instrument, *settings: Mapping[str, Mapping[str, Any]]
+    horizon: str,
+    data: Dataset,
+    params: Params,
+    instrument: Instrument,
+    *settings: Mapping[str, Mapping[str, Any]],
+    checkpoints: Path | None = None,
 ) -> Iterator[FoldTask]:
     """One task per refit of one horizon.
 
@@ -89,6 +98,8 @@ def fold_tasks(
         What is predicted from what.
     settings
         By family, of those that vote: one for all refits, or one for each.
+    checkpoints
+        As :func:`models.factory.create_model` takes it.
     """
     selector = create_selector(params, instrument)
     for fold, (train, test) in enumerate(splitter(params, instrument).split(data.X, t_end=data.t_end)):
@@ -100,20 +111,30 @@ def fold_tasks(
             train=train,
             test=test,
             settings=(own := settings[min(fold, len(settings) - 1)]),
-            weights={str(family): weight for family, weight in params.models.voting.items() if family in own},
+            weights=votes(params, own),
+            voting=params.models.ensemble.model_dump(),
             confidence=params.backtest.interval,
             seed=params.seed,
             selector=selector,
             cv=inner_splitter(params, instrument),
             oldest_weight=params.labels.oldest_weight,
+            checkpoints=checkpoints,
         )
 
 
-def fit_vote(task: FoldTask) -> tuple[SoftVoting, ReturnScale]:
+def fit_vote(task: FoldTask) -> tuple[Ensemble, ReturnScale]:
     """Fit the recipe and the scale of its forecasts on the task's training rows only."""
     X, y, t_end = task.data.training_rows(task.train)
     weight = task.data.training_weights(task.train, task.oldest_weight)
-    vote = create_vote(task.settings, task.weights, seed=task.seed, selector=task.selector, cv=task.cv)
+    vote = create_ensemble(
+        task.settings,
+        task.weights,
+        seed=task.seed,
+        voting=task.voting,
+        selector=task.selector,
+        cv=task.cv,
+        checkpoints=task.checkpoints,
+    )
     vote.fit(X, y, t_end=t_end, sample_weight=weight)
     return vote, fit_scale(task.data, task.train, task.horizon_bars, task.confidence)
 
@@ -134,7 +155,7 @@ def fit_scale(data: Dataset, train: np.ndarray, horizon_bars: int, confidence: f
     return replace(scale, low=whole.low, high=whole.high)
 
 
-def predict_block(task: FoldTask, vote: SoftVoting, scale: ReturnScale, features: pd.DataFrame) -> pd.DataFrame:
+def predict_block(task: FoldTask, vote: Ensemble, scale: ReturnScale, features: pd.DataFrame) -> pd.DataFrame:
     """Forecasts for the task's test rows from ``features``, which may be another frame over the same index."""
     context = max(model.window for model in vote.models_) - 1
     first = max(int(task.test[0]) - context, 0)
@@ -151,7 +172,7 @@ def run_fold(task: FoldTask) -> FoldResult:
     return fold_result(task, *fit_vote(task))
 
 
-def fold_result(task: FoldTask, vote: SoftVoting, scale: ReturnScale) -> FoldResult:
+def fold_result(task: FoldTask, vote: Ensemble, scale: ReturnScale) -> FoldResult:
     """What a fitted recipe says about the task's test block, beside what came."""
     y = task.data.y.iloc[task.train]
     block = predict_block(task, vote, scale, task.data.X).assign(

@@ -93,6 +93,7 @@ def _register(
     if existing := tracker.find(item.horizon, item.bundle.hash, identity):
         return existing
     files, spec = context.files, item.bundle.spec
+    history = files.read_json("data/train/history.json")[item.horizon]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         package(
@@ -124,6 +125,7 @@ def _register(
             },
             params={"params": spec["params"], "settings": spec.get("settings", {}), "seed": spec["seed"]},
             metrics=_measured(evidence["horizons"][item.horizon]),
+            epochs={family: told["epochs"] for family, told in history.items()},
             documents={"evidence.json": evidence, "verdict.json": verdict},
             attachments=[files.path(REPORT)] if files.exists(REPORT) else [],
         )

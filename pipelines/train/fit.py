@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from models.crossed import innermost
 from models.factory import create_model
 from models.onnx_export import parity
-from models.out_of_fold import Splitter
+from models.out_of_fold import Splitter, out_of_fold
 from models.selected import Selected, Selector
+from models.training import Epoch
 from pipelines.dataset import Dataset
 from pipelines.params import Family
 
@@ -28,11 +31,17 @@ class MemberTask:
     selector: Selector | None = None
     oldest_weight: float = 1.0
     cv: Splitter | None = None
+    checkpoints: Path | None = None
+    held_out: bool = False
 
 
 @dataclass(frozen=True)
 class FittedMember:
-    """A fitted family as an ONNX graph, how far the graph is from the model, and the features it looks at."""
+    """A fitted family as an ONNX graph, how far the graph is from the model, and the features it looks at.
+
+    ``history`` holds the epochs of a network, and is empty for what is not trained in epochs. Where the vote learns
+    from it, ``held_out`` is what the family said about rows that were held back from it.
+    """
 
     horizon: str
     family: Family
@@ -41,14 +50,24 @@ class FittedMember:
     max_difference: float
     rows: int
     columns: list[str]
+    history: list[Epoch]
+    held_out: pd.Series | None
 
 
 def fit_member(task: MemberTask) -> FittedMember:
     """Fit on all labelled rows, export, compare on :func:`extreme_rows`."""
-    labelled = np.flatnonzero(task.data.y.notna().to_numpy())
-    X, y, t_end = task.data.training_rows(labelled)
-    weight = task.data.training_weights(labelled, task.oldest_weight)
-    model = create_model(task.family, task.settings, seed=task.seed, selector=task.selector, cv=task.cv)
+    X, y, t_end, weight = task.data.fit_rows(task.oldest_weight)
+    model = create_model(
+        task.family,
+        task.settings,
+        seed=task.seed,
+        selector=task.selector,
+        cv=task.cv,
+        checkpoints=task.checkpoints,
+    )
+    held = (
+        out_of_fold(model, X, y, t_end=t_end, sample_weight=weight, cv=task.cv) if task.held_out and task.cv else None
+    )
     model.fit(X, y, t_end=t_end, sample_weight=weight)
     graph = model.to_onnx()
     probe = extreme_rows(X, task.parity_rows, task.seed)
@@ -60,6 +79,8 @@ def fit_member(task: MemberTask) -> FittedMember:
         parity(model, graph, probe),
         len(probe),
         model.columns_ if isinstance(model, Selected) else list(X.columns),
+        getattr(innermost(model), "history_", []),
+        held,
     )
 
 

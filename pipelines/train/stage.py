@@ -1,20 +1,25 @@
 """Train: the recipe of each horizon on every known label, written as the bundle that is registered and served."""
 
+import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from models.bundle import Member, write_bundle
-from models.factory import SEQUENCES
+from models.ensemble import Ensemble
+from models.factory import SEQUENCES, create_ensemble
+from models.training import Epoch, best_epoch
 from pipelines.backtest.walk_forward import fit_scale, inner_splitter
 from pipelines.context import Context
 from pipelines.dataset import Dataset
 from pipelines.features.chosen import feature_engine
 from pipelines.inputs import read_bars, read_context, read_datasets
+from pipelines.params import Params
 from pipelines.provenance import provenance
-from pipelines.recipe import family_settings, recipe_hash, training_params
+from pipelines.recipe import family_settings, recipe_hash, training_params, votes
 from pipelines.selection.selectors import create_selector
 from pipelines.train.context_tail import context_tail, names_beside
 from pipelines.train.fit import FittedMember, MemberTask, fit_member
@@ -23,7 +28,10 @@ PARITY_ROWS = 10_000
 
 
 def run(context: Context) -> None:
-    """Read features, labels, bars and tuned settings; write one bundle a horizon and the parity of its graphs."""
+    """Read features, labels, bars and tuned settings; write one bundle a horizon.
+
+    Beside the bundles lie the parity of their graphs, and the epochs in which networks were trained.
+    """
     params, files = context.params, context.files
     tuned = files.read_json("data/tune/best.json")
     data = read_datasets(files, params.labels.horizons)
@@ -32,6 +40,8 @@ def run(context: Context) -> None:
     # Networks first, so that no worker is left alone with one at the end.
     families = sorted(params.models.voting, key=lambda family: family not in SEQUENCES)
     selector = create_selector(params, context.run.instrument)
+    ensemble = _ensemble(params, settings[params.labels.horizons[0]], context)
+    checkpoints = context.checkpoints("train")
     tasks = [
         MemberTask(
             horizon,
@@ -43,6 +53,8 @@ def run(context: Context) -> None:
             selector,
             params.labels.oldest_weight,
             inner_splitter(params, context.run.instrument),
+            checkpoints,
+            ensemble.learns,
         )
         for family in families
         for horizon in data
@@ -63,6 +75,16 @@ def run(context: Context) -> None:
             for h in data
         },
     )
+    files.write_json(
+        "data/train/history.json",
+        {h: {m.family: _told(m.history) for m in fitted if m.horizon == h and m.history} for h in data},
+    )
+    shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+def _told(history: list[Epoch]) -> dict[str, Any]:
+    """A network's epochs, and whose weights are in its graph."""
+    return {"epochs": [asdict(epoch) for epoch in history], "kept": best_epoch(history)}
 
 
 def _write(
@@ -78,10 +100,17 @@ def _write(
     ahead = instrument.bars_in(horizon)
     engine = feature_engine(files, params, context.run)
     scale = fit_scale(data, np.arange(len(data.X)), ahead, params.backtest.interval)
-    order = {family: position for position, family in enumerate(params.models.voting)}
+    by_family = {str(member.family): member for member in fitted}
+    ensemble = _ensemble(params, settings, context)
+    names = [model.name for model in ensemble.models]
+    blend = ensemble.given
+    if ensemble.learns:
+        X, y, t_end, weight = data.fit_rows(params.labels.oldest_weight)
+        held = pd.DataFrame({name: by_family[name].held_out for name in names}, index=X.index)
+        blend = ensemble.learnt(held, y, t_end=t_end, sample_weight=weight)
     members = [
-        Member(m.family, m.graph, m.window, params.models.voting[m.family])
-        for m in sorted(fitted, key=lambda m: order[m.family])
+        Member(name, by_family[name].graph, by_family[name].window, share)
+        for name, share in zip(names, blend.weights, strict=True)
     ]
     history = bars.iloc[-(engine.warmup + max(m.window for m in members) + ahead) :]
     write_bundle(
@@ -106,6 +135,7 @@ def _write(
                 "method": params.selection.method,
                 "columns": {member.family: member.columns for member in fitted},
             },
+            "blend": blend.to_json(),
             "return_scale": {"mean_abs": scale.mean_abs, "low": scale.low, "high": scale.high},
             "costs": params.costs.model_dump(),
             "positions": {"round_trips": params.positions.round_trips},
@@ -127,6 +157,17 @@ def _write(
             "max_jump": params.validate_.max_jump,
             "last_features": data.X.iloc[-1].tolist(),
         },
+    )
+
+
+def _ensemble(params: Params, settings: Mapping[str, Mapping[str, Any]], context: Context) -> Ensemble:
+    """The ensemble of one horizon, unfitted: its members are fitted one by one, wherever there is room."""
+    return create_ensemble(
+        settings,
+        votes(params, settings),
+        seed=params.seed,
+        voting=params.models.ensemble.model_dump(),
+        cv=inner_splitter(params, context.run.instrument),
     )
 
 

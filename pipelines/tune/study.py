@@ -75,6 +75,9 @@ class StudyTask:
         making = {} if labels.plain else {"labels": labels.model_dump(exclude={"horizons"})}
         if (selection := self.params.selection).method != "none":
             making["selection"] = selection.model_dump() | {"trees": self.params.models.xgboost.model_dump()}
+        if self.family not in ("random_forest", "xgboost"):
+            # These hold rows back from themselves.
+            making["inner"] = self.params.inner.model_dump()
         return content_hash(
             making
             | {

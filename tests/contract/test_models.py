@@ -9,8 +9,9 @@ import pytest
 from sklearn.base import clone
 
 from models.base import SignalModel
-from models.factory import FAMILIES, create_model, create_vote
+from models.factory import FAMILIES, create_ensemble, create_model
 from models.onnx_export import parity
+from pipelines.splits import PurgedWalkForward
 from trading.errors import ModelError
 
 ROWS, FEATURES = 240, 4
@@ -19,6 +20,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "crosses": 0,
         "n_estimators": 6, "max_depth": 3, "min_samples_leaf": 4, "max_features": 0.9, "max_samples": 0.9,
     },
+    "svm": {"crosses": 0, "c": 1.0, "gamma": 0.5, "exact_rows": 100, "components": 60},
     "xgboost": {
         "crosses": 0,
         "n_estimators": 6, "max_depth": 2, "learning_rate": 0.3, "subsample": 0.9, "colsample_bytree": 0.9,
@@ -27,14 +29,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "lstm": {
         "crosses": 0,
         "window": 3, "units": [6], "dropout": 0.1, "dense": 6, "epochs": 12, "batch_size": 32,
-        "learning_rate": 0.05, "stride": 1,
+        "learning_rate": 0.05, "warmup": 0.1, "sparsity": 0.0, "patience": 6, "stride": 1,
     },
     "transformer": {
         "crosses": 0,
         "window": 3, "width": 8, "heads": 2, "blocks": 1, "feed_forward": 16, "dropout": 0.1, "epochs": 12,
-        "batch_size": 32, "learning_rate": 0.02, "stride": 1,
+        "batch_size": 32, "learning_rate": 0.02, "warmup": 0.1, "sparsity": 0.0, "patience": 6, "stride": 1,
     },
 }  # fmt: skip
+CV = PurgedWalkForward(2, 0.6, pd.Timedelta("1h"))
 Make = Callable[[], SignalModel]
 
 
@@ -53,8 +56,8 @@ T_END = pd.Series(X.index + pd.Timedelta("2h"), index=X.index)
 def make(request: pytest.FixtureRequest) -> Make:
     name = request.param
     if name == "vote":
-        return lambda: create_vote(SETTINGS, {"random_forest": 1.0, "xgboost": 2.0}, seed=4)
-    return lambda: create_model(name, SETTINGS[name], seed=4)
+        return lambda: create_ensemble(SETTINGS, {"random_forest": 1.0, "xgboost": 2.0}, seed=4)
+    return lambda: create_model(name, SETTINGS[name], seed=4, cv=CV)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipelines.splits import PurgedWalkForward
+
 SETTINGS: dict[str, dict[str, Any]] = {
     "random_forest": {
         "crosses": 0,
@@ -15,6 +17,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "max_features": 0.6,
         "max_samples": 0.5,
     },
+    "svm": {"crosses": 0, "c": 1.0, "gamma": 0.5, "exact_rows": 100, "components": 60},
     "xgboost": {
         "crosses": 0,
         "n_estimators": 12,
@@ -34,6 +37,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "epochs": 2,
         "batch_size": 64,
         "learning_rate": 0.02,
+        "warmup": 0.1,
+        "sparsity": 0.001,
+        "patience": 0,
         "stride": 1,
     },
     "transformer": {
@@ -47,9 +53,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "epochs": 2,
         "batch_size": 64,
         "learning_rate": 0.02,
+        "warmup": 0.1,
+        "sparsity": 0.001,
+        "patience": 0,
         "stride": 1,
     },
 }
+
+CV = PurgedWalkForward(2, 0.6, pd.Timedelta("1h"))
 
 
 def market(rows: int = 400, features: int = 5, seed: int = 0) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
@@ -79,7 +90,7 @@ def fitted(data: tuple[pd.DataFrame, pd.Series, pd.Series], settings: dict[str, 
     from models.factory import FAMILIES, create_model
 
     X, y, t_end = data
-    return {name: create_model(name, settings[name], seed=3).fit(X, y, t_end=t_end) for name in FAMILIES}
+    return {name: create_model(name, settings[name], seed=3, cv=CV).fit(X, y, t_end=t_end) for name in FAMILIES}
 
 
 @pytest.fixture(scope="session")

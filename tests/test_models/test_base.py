@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from models.factory import create_model
+from tests.test_models.conftest import CV
 from trading.errors import ModelError
 
 Data = tuple[pd.DataFrame, pd.Series, pd.Series]
@@ -52,7 +53,7 @@ def test_a_row_without_weight_is_as_good_as_one_without_label(settings: dict[str
     hidden = np.arange(len(X)) % 3 == 0
     weights = pd.Series(1.0 - hidden, index=X.index)
     for name in ("random_forest", "xgboost"):
-        model = create_model(name, settings[name], seed=3)
+        model = create_model(name, settings[name], seed=3, cv=CV)
         by_weight = model.fit(X, 1 - y.where(hidden, 1 - y), t_end=t_end, sample_weight=weights).predict_proba(X)
         by_label = model.fit(X, y.mask(hidden), t_end=t_end).predict_proba(X)
         apart = model.fit(X[~hidden], y[~hidden], t_end=t_end[~hidden]).predict_proba(X)
@@ -71,7 +72,7 @@ def test_importances_add_up_and_find_what_drives(fitted: dict[str, Any]) -> None
 def test_importances_of_a_constant_model_are_zero(settings: dict[str, Any], data: Data) -> None:
     X, y, t_end = data
     for name in ("random_forest", "xgboost"):
-        model = create_model(name, settings[name], seed=3)
+        model = create_model(name, settings[name], seed=3, cv=CV)
         with pytest.raises(ModelError, match="not fitted"):
             _ = model.importances_  # type: ignore[attr-defined]
         model.fit(X, y * 0, t_end=t_end)
@@ -91,14 +92,15 @@ def test_settings_that_need_more_rows_say_how_many(settings: dict[str, Any], dat
         ("lstm", {"window": 300}, 301),
     ):
         with pytest.raises(ModelError, match=rf"at least {needed} labelled rows"):
-            create_model(name, {**settings[name], **over}, seed=1).fit(X, y, t_end=t_end)
+            create_model(name, {**settings[name], **over}, seed=1, cv=CV).fit(X, y, t_end=t_end)
 
 
 def test_forest_is_scikit_learns(fitted: dict[str, Any], data: Data, settings: dict[str, Any]) -> None:
     from sklearn.ensemble import RandomForestClassifier
 
     X, y, _ = data
-    reference = RandomForestClassifier(**settings["random_forest"], random_state=3)
+    keywords = {key: value for key, value in settings["random_forest"].items() if key != "crosses"}
+    reference = RandomForestClassifier(**keywords, random_state=3)
     reference.fit(X.to_numpy(np.float32), y.astype(int), np.ones(len(X)))
     expected = reference.predict_proba(X.to_numpy(np.float32))
     np.testing.assert_array_equal(fitted["random_forest"].predict_proba(X)[1], expected[:, 1])

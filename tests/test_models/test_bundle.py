@@ -37,6 +37,7 @@ def spec() -> dict[str, Any]:
         "hash": "h",
         "warmup": 100,
     }
+    content["blend"] = {"method": "soft", "intercept": 0.0, "calibration": None}
     content["seed"] = np.int64(7)
     content["data"] = {"first": pd.Timestamp("2020-01-01", tz="UTC"), "rows": 3, "file": Path("a/b")}
     return content
@@ -203,7 +204,7 @@ def rewrite(folder: Path, change: Any) -> None:
         (lambda spec: spec.pop("horizon_bars"), "'horizon_bars' is missing"),
         (lambda spec: spec["members"][0].pop("window"), "'window' is missing"),
         (lambda spec: spec["members"][2].update(window=5), "lstm takes 4 rows of 5 features"),
-        (lambda spec: spec["members"][0].update(weight=-1.0), "weight -1.0 of random_forest"),
+        (lambda spec: spec["members"][0].update(weight=-1.0), "weights .-1.0, 2.0, 0.5. of a soft vote"),
         (lambda spec: spec["features"]["names"].append("f5"), "its spec says 1 rows of 6"),
         (lambda spec: spec["features"].pop("series"), "'series' is missing"),
         (lambda spec: spec["features"].update(series=["fear_greed"]), "context of nothing"),
@@ -238,7 +239,7 @@ def test_what_does_not_fit_is_not_written(
         ([], spec, "one or more"),
         ([lstm, lstm], spec, "named differently"),
         ([Member("lstm", lstm.graph, 5, 1.0)], spec, "takes 4 rows"),
-        ([Member("lstm", lstm.graph, 4, float("nan"))], spec, "weight nan"),
+        ([Member("lstm", lstm.graph, 4, float("nan"))], spec, "weights .nan. of a soft vote"),
         (members, {**spec, "costs": {"fee_bps": float("nan")}}, "not JSON"),
         (members, {**spec, "costs": object()}, "not JSON"),
     ):

@@ -63,7 +63,7 @@ def test_the_distance_of_a_product_is_its_correlation_with_the_label() -> None:
             for pair in zip(*np.triu_indices(6, 1), strict=True)
             if abs(stats.pearsonr(z[:, pair[0]] * z[:, pair[1]], y).statistic) * np.sqrt(ROWS) > LEAST
         ]
-        found = telling_pairs(X, y, np.ones(ROWS), 10, labels_at_once=1.0)
+        found = telling_pairs(X, y, np.ones(ROWS), 10, shared=1.0)
         assert sorted(found) == [(int(i), int(j)) for i, j in expected]
 
 
@@ -76,7 +76,7 @@ def test_noise_has_no_pairs() -> None:
                 np.random.default_rng(seed + 99).integers(0, 2, 500).astype(float),
                 np.ones(500),
                 5,
-                labels_at_once=1.0,
+                shared=1.0,
             )
         )
         for seed in range(40)
@@ -89,8 +89,8 @@ def test_labels_that_share_their_time_count_once() -> None:
     X = columns()
     y = both(X)
     values = X.to_numpy()
-    assert telling_pairs(values, y.to_numpy(), np.ones(ROWS), 5, labels_at_once=1.0)
-    assert not telling_pairs(values, y.to_numpy(), np.ones(ROWS), 5, labels_at_once=60.0)
+    assert telling_pairs(values, y.to_numpy(), np.ones(ROWS), 5, shared=1.0)
+    assert not telling_pairs(values, y.to_numpy(), np.ones(ROWS), 5, shared=60.0)
     day = pd.Series(INDEX + pd.Timedelta("600h"), index=INDEX)
     assert create_model("xgboost", {**TREES, "crosses": 5}, seed=0).fit(X, y, t_end=day).pairs_ == []
 
@@ -107,9 +107,9 @@ def test_no_more_are_kept_than_asked_for_and_flat_columns_make_none() -> None:
     z = np.random.default_rng(0).normal(size=(ROWS, 5))
     z[:, 4] = 2.0
     y = (z[:, 0] * z[:, 1] + z[:, 2] * z[:, 3] > 0).astype(float)
-    assert set(telling_pairs(z, y, np.ones(ROWS), 9, labels_at_once=1.0)) == {(0, 1), (2, 3)}
-    assert len(telling_pairs(z, y, np.ones(ROWS), 1, labels_at_once=1.0)) == 1
-    assert telling_pairs(z[:, 3:], y, np.ones(ROWS), 9, labels_at_once=1.0) == []
+    assert set(telling_pairs(z, y, np.ones(ROWS), 9, shared=1.0)) == {(0, 1), (2, 3)}
+    assert len(telling_pairs(z, y, np.ones(ROWS), 1, shared=1.0)) == 1
+    assert telling_pairs(z[:, 3:], y, np.ones(ROWS), 9, shared=1.0) == []
 
 
 def test_rows_without_weight_or_label_choose_nothing() -> None:

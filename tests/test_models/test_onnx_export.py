@@ -7,9 +7,12 @@ import pytest
 from onnx import TensorProto, helper
 
 from models import onnx_export
-from models.factory import FAMILIES, create_model, create_vote
-from models.onnx_export import constant_graph, parity, vote_graph
+from models.blend import Blend
+from models.factory import FAMILIES, create_ensemble, create_model
+from models.onnx_export import constant_graph, parity
 from models.onnx_session import OnnxSession
+from models.onnx_vote import vote_graph
+from tests.test_models.conftest import CV
 from trading.errors import ModelError
 
 Data = tuple[pd.DataFrame, pd.Series, pd.Series]
@@ -72,8 +75,9 @@ def test_a_difference_is_seen(fitted: dict[str, Any], graphs: dict[str, Any], da
 def test_a_vote_is_one_graph(
     weights: dict[str, float], fitted: dict[str, Any], settings: dict[str, Any], data: Data
 ) -> None:
-    vote = create_vote(settings, weights, seed=3)
+    vote = create_ensemble(settings, weights, seed=3, cv=CV)
     vote.models_ = [fitted[name] for name in FAMILIES if name in weights]
+    vote.blend_ = vote.given
     vote.feature_names_in_, vote.n_features_in_ = np.array(NAMES, dtype=object), 5
     assert parity(vote, vote.to_onnx(), hostile(data, 1000)) <= 1e-6
 
@@ -82,11 +86,11 @@ def test_members_with_shorter_windows_see_the_newest_rows(data: Data) -> None:
     def mean_of(window: int) -> onnx.ModelProto:
         node = helper.make_node("ReduceMean", ["input"], ["mean"], axes=[1], keepdims=0)
         first = helper.make_node("Gather", ["mean", "zero"], ["prob_up"], axis=1)
-        return onnx_export._model(
+        return onnx_export.flat_model(
             [node, first], [helper.make_tensor("zero", TensorProto.INT64, [1], [0])], window=window, features=5
         )
 
-    graph = vote_graph([mean_of(2), mean_of(4)], [2, 4], [1.0, 3.0], features=5)
+    graph = vote_graph([mean_of(2), mean_of(4)], [2, 4], Blend("soft", (1.0, 3.0)), features=5)
     values = data[0].to_numpy(np.float32)[:6]
     got = OnnxSession(graph.SerializeToString()).predict(values)
     assert np.isnan(got[:3]).all()
@@ -116,7 +120,7 @@ def test_operators_with_graphs_of_their_own_or_strangers_are_refused() -> None:
     with pytest.raises(ModelError, match="If holds a graph of its own"):
         onnx_export._renamed(nested, {})
     with pytest.raises(ModelError, match="standard operators only"):
-        onnx_export._model(
+        onnx_export.flat_model(
             [helper.make_node("Magic", ["input"], ["prob_up"], domain="elsewhere")], [], window=None, features=2
         )
 

@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.blend import weighted_mean
 from models.return_scale import ReturnScale
 from trading.errors import ModelError
 
@@ -61,13 +60,3 @@ def test_nothing_to_measure_is_refused() -> None:
 def test_an_impossible_scale_is_refused(numbers: tuple[float, float, float]) -> None:
     with pytest.raises(ModelError, match="return scale"):
         ReturnScale(*numbers)
-
-
-def test_vote_weighs_and_abstains_with_its_members() -> None:
-    members = pd.DataFrame({"a": [0.2, np.nan], "b": [0.6, 0.6]}, index=[5, 6])
-    vote = weighted_mean(members, [1.0, 3.0])
-    assert vote[5] == pytest.approx(0.5)
-    assert np.isnan(vote[6])
-    pd.testing.assert_series_equal(weighted_mean(members, [2.0, 6.0]), vote)
-    with pytest.raises(ValueError):
-        weighted_mean(members, [1.0])

@@ -10,9 +10,10 @@ import pytest
 from sklearn.base import clone
 
 from models.base import SignalModel
-from models.factory import FAMILIES, create_model, create_vote
+from models.factory import FAMILIES, create_ensemble, create_model
 from models.onnx_export import parity
 from models.selected import Selected
+from tests.test_models.conftest import CV
 from trading.errors import ModelError, TooFewBarsError
 
 Data = tuple[pd.DataFrame, pd.Series, pd.Series]
@@ -47,7 +48,7 @@ def asked() -> Asked:
 
 
 def make(settings: dict[str, Any], name: str, columns: tuple[str, ...] = ("f4", "f0")) -> SignalModel:
-    return create_model(name, settings[name], seed=3, selector=Fixed(columns))
+    return create_model(name, settings[name], seed=3, selector=Fixed(columns), cv=CV)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -65,7 +66,7 @@ def test_it_predicts_what_its_model_of_the_chosen_columns_does(
     assert model.columns_ == ["f0", "f4"]
     assert model.feature_names_in_.tolist() == list(X.columns)
     assert model.n_features_in_ == 5
-    alone = create_model(model.name, settings[model.name], seed=3).fit(X[["f0", "f4"]], y, t_end=t_end)
+    alone = create_model(model.name, settings[model.name], seed=3, cv=CV).fit(X[["f0", "f4"]], y, t_end=t_end)
     assert model.window == alone.window
     expected = alone.predict_proba(X[["f0", "f4"]])
     pd.testing.assert_frame_equal(model.predict_proba(X), expected, check_exact=True)
@@ -157,7 +158,7 @@ def test_frames_that_do_not_belong_together_are_refused(settings: dict[str, Any]
 def test_every_member_of_a_vote_chooses(settings: dict[str, Any], data: Data) -> None:
     X, y, t_end = data
     weights = {"random_forest": 1.0, "xgboost": 2.0}
-    vote = create_vote(settings, weights, seed=3, selector=Fixed(("f1", "f2"))).fit(X, y, t_end=t_end)
+    vote = create_ensemble(settings, weights, seed=3, selector=Fixed(("f1", "f2")), cv=CV).fit(X, y, t_end=t_end)
     assert [member.columns_ for member in vote.models_ if isinstance(member, Selected)] == [["f1", "f2"]] * 2
     assert vote.predict_members(X).columns.tolist() == ["random_forest", "xgboost", "vote"]
     assert parity(vote, vote.to_onnx(), X) <= 1e-5

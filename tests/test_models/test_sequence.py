@@ -1,7 +1,6 @@
 """Windowing, the training loop and the LSTM, against arithmetic in numpy."""
 
 import pickle
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 
 import models.sequence
 from models.factory import create_model
+from pipelines.splits import PurgedWalkForward
 from trading.errors import ModelError
 
 Data = tuple[pd.DataFrame, pd.Series, pd.Series]
@@ -52,11 +52,11 @@ def test_it_learns_what_only_a_window_shows() -> None:
     X = pd.DataFrame({"a": generator.normal(size=1500) * 1e-4 + 5}, index=index)
     y = (X["a"].shift(2) > 5).astype(float)
     settings = {
-        "window": 3, "units": [8], "dropout": 0.0, "dense": 8, "epochs": 8, "batch_size": 64,
-        "learning_rate": 0.02, "stride": 1,
+        "crosses": 0, "window": 3, "units": [8], "dropout": 0.0, "dense": 8, "epochs": 8, "batch_size": 64,
+        "learning_rate": 0.02, "warmup": 0.0, "sparsity": 0.0, "patience": 0, "stride": 1,
     }  # fmt: skip
     model = create_model("lstm", settings, seed=0).fit(X[:1000], y[:1000], t_end=pd.Series(index[:1000], index[:1000]))
-    losses = model.losses_  # type: ignore[attr-defined]
+    losses = [epoch.loss for epoch in model.history_]  # type: ignore[attr-defined]
     assert losses[0] == pytest.approx(np.log(2), abs=0.1)
     assert losses[-1] < 0.3
     assert ((model.predict_proba(X[1000:])[1] > 0.5) == y[1000:])[2:].mean() > 0.9
@@ -67,8 +67,8 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the training loop is handed, without training."""
     calls: dict[str, Any] = {}
 
-    def record(network: Any, values: Any, rows: Any, labels: Any, weights: Any, **rest: Any) -> list[float]:
-        calls.update(rest, network=network, values=values, rows=rows, labels=labels, weights=weights)
+    def record(network: Any, values: Any, rows: Any, labels: Any, weights: Any, **rest: Any) -> list[Any]:
+        calls.update(rest, network=network, values=values.numpy(), rows=rows, labels=labels, weights=weights)
         return []
 
     monkeypatch.setattr(models.sequence, "train", record)
@@ -147,71 +147,7 @@ def test_a_model_survives_the_way_to_another_process(fitted: dict[str, Any], dat
     model = fitted["lstm"]
     travelled = pickle.loads(pickle.dumps(model))
     pd.testing.assert_frame_equal(travelled.predict_proba(data[0]), model.predict_proba(data[0]), check_exact=True)
-    assert travelled.losses_ == model.losses_
-
-
-def linear_network(window: int) -> Any:
-    import keras
-
-    inputs = keras.Input((window, 1))
-    return keras.Model(inputs, keras.layers.Dense(1, kernel_initializer="zeros")(keras.layers.Flatten()(inputs)))
-
-
-def run(network: Any, rows: Any, labels: Any, weights: Any, **over: Any) -> list[float]:
-    values = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
-    chosen = {"window": 2, "epochs": 1, "batch_size": 100, "learning_rate": 1e-9, **over}
-    generator = np.random.default_rng(0)
-    return models.sequence.train(network, values, rows, labels, weights, generator=generator, **chosen)
-
-
-def test_loss_of_an_ignorant_network_is_ln_2_whatever_the_weights_and_batches() -> None:
-    rows = np.arange(1, 20)
-    labels = (rows % 2).astype(float)
-    for batch_size in (4, 19, 100):
-        losses = run(linear_network(2), rows, labels, np.full(19, 7.0), batch_size=batch_size, epochs=2)
-        assert losses == pytest.approx([np.log(2)] * 2, rel=1e-5)
-
-
-def test_weights_count_by_their_ratios() -> None:
-    network = linear_network(2)
-    network.layers[-1].bias.assign([1.0])
-    rows, labels, weights = np.array([3, 9, 12]), np.array([1.0, 0.0, 1.0]), np.array([1.0, 2.0, 5.0])
-    each = -np.where(labels == 1, np.log(sigmoid(1)), np.log(1 - sigmoid(1)))
-    assert run(network, rows, labels, weights) == pytest.approx([np.average(each, weights=weights)], rel=1e-5)
-
-
-def test_a_loss_that_is_no_longer_finite_stops_the_fit() -> None:
-    network = linear_network(2)
-    network.layers[-1].bias.assign([np.inf])
-    with pytest.raises(ModelError, match="diverged in epoch 1"):
-        run(network, np.array([1, 2]), np.array([0.0, 1.0]), np.ones(2))
-
-
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the kernel's high-water mark is Linux'")
-def test_training_never_holds_the_windows_of_all_rows() -> None:
-    rows, features, window = 30_000, 100, 48
-    table = rows * window * features * 4  # bytes: 576 MB
-    values = np.zeros((rows, features), dtype=np.float32)
-    import keras
-
-    inputs = keras.Input((window, features))
-    network = keras.Model(inputs, keras.layers.Dense(1)(inputs[:, -1]))
-    ends = np.arange(window - 1, rows)
-    labels = (ends % 2).astype(float)
-    before = _high_water(reset=True)
-    models.sequence.train(
-        network, values, ends, labels, np.ones(len(ends)), window=window, epochs=1, batch_size=256,
-        learning_rate=1e-3, generator=np.random.default_rng(0),
-    )  # fmt: skip
-    assert _high_water() - before < table / 5
-
-
-def _high_water(*, reset: bool = False) -> int:
-    """Largest resident size of this process so far, in bytes; ``reset`` begins anew from the present one."""
-    if reset:
-        Path("/proc/self/clear_refs").write_text("5")
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
+    assert travelled.history_ == model.history_
 
 
 def test_several_threads_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,3 +159,60 @@ def test_several_threads_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", started)
     with pytest.raises(ModelError, match="several threads"):
         models.sequence.single_thread()
+
+
+TAIL = PurgedWalkForward(2, 0.5, pd.Timedelta("3h"))
+
+
+def test_patience_holds_the_last_test_of_the_splitter_back(seen: Any, settings: dict[str, Any], data: Data) -> None:
+    X, y, t_end = data
+    weights = pd.Series(np.linspace(1, 3, 400), index=X.index)
+    chosen = {**settings["lstm"], "patience": 2, "stride": 7}
+    model: Any = create_model("lstm", chosen, seed=3, cv=TAIL).fit(X, y, t_end=t_end, sample_weight=weights)
+    rows = t_end.iloc[3:]
+    learnt, tail = list(TAIL.split(rows, t_end=rows))[-1]
+    assert seen["rows"].tolist() == (learnt[::-1][::7][::-1] + 3).tolist()
+    assert seen["rows"].max() < 3 + tail[0] - 3
+    assert seen["plan"].patience == 2
+    scale = X.iloc[3 + learnt].astype(np.float32).astype(float)
+    np.testing.assert_allclose(model.scaler_.centre, scale.median(), rtol=1e-5)
+    held = rows.index[tail]
+    up, label = model.predict_proba(X)[1][held], y[held]
+    each = -np.log(np.where(label == 1, up, 1 - up))
+    assert seen["judge"]() == pytest.approx(np.average(each, weights=weights[held]))
+
+
+def test_without_patience_nothing_is_held_back(seen: Any, settings: dict[str, Any], data: Data) -> None:
+    X, y, t_end = data
+    create_model("lstm", settings["lstm"], seed=3, cv=TAIL).fit(X, y, t_end=t_end)
+    assert seen["rows"].tolist() == list(range(3, 400))
+    assert seen["judge"] is None
+
+
+def test_nothing_is_learnt_from_the_tail_nor_from_what_the_purge_takes(settings: dict[str, Any], data: Data) -> None:
+    X, y, t_end = data
+    # One epoch: the tail has nothing to decide.
+    model = create_model("lstm", {**settings["lstm"], "epochs": 1, "patience": 1}, seed=3, cv=TAIL)
+    rows = t_end.iloc[3:]
+    last = 3 + list(TAIL.split(rows, t_end=rows))[-1][0][-1]
+    before = model.fit(X, y, t_end=t_end).predict_proba(X)
+    contrary = y.where(np.arange(400) <= last, 1 - y)
+    pd.testing.assert_frame_equal(model.fit(X, contrary, t_end=t_end).predict_proba(X), before, check_exact=True)
+    nearer = y.where(np.arange(400) < last, 1 - y)
+    assert not model.fit(X, nearer, t_end=t_end).predict_proba(X).equals(before)
+
+
+def test_a_forecast_that_is_sure_and_wrong_has_a_finite_loss_and_none_has_none() -> None:
+    labels, weights = np.array([1.0, 0.0]), np.ones(2)
+    assert models.sequence._log_loss(labels, np.array([0.0, 1.0]), weights) == pytest.approx(-np.log(2.0**-23))
+    assert np.isnan(models.sequence._log_loss(labels, np.array([0.5, np.nan]), weights))
+
+
+def test_patience_asks_for_a_splitter_and_for_rows_to_hold_back(settings: dict[str, Any], data: Data) -> None:
+    X, y, t_end = data
+    chosen = {**settings["lstm"], "patience": 1}
+    with pytest.raises(ModelError, match="lstm with patience 1 and without a splitter"):
+        create_model("lstm", chosen, seed=3).fit(X, y, t_end=t_end)
+    wide = PurgedWalkForward(2, 0.5, pd.Timedelta("300h"))
+    with pytest.raises(ModelError, match="397 labelled rows are too few to fit lstm and to hold some back"):
+        create_model("lstm", chosen, seed=3, cv=wide).fit(X, y, t_end=t_end)

@@ -144,6 +144,7 @@ class TestVersions:
             "tags": {"as_of": "2019-10-01T00:00:00+00:00"},
             "params": {"models": {"xgboost": {"depth": 3}}, "many": {str(n): n for n in range(150)}},
             "metrics": {"strategy": {"sharpe": 0.8, "unknown": None}},
+            "epochs": {},
             "documents": {"evidence.json": {"a": 1}},
             "attachments": [],
         }
@@ -168,6 +169,17 @@ class TestVersions:
         assert tracker.find("1h", "aa", "gg") is None
         assert tracker.document(first, "evidence.json") == {"a": 1}
         assert tracker.document(other, "evidence.json") == {"a": 2}
+
+    def test_its_run_has_the_epochs_of_each_member_as_steps(self, tracker, model):
+        told = [{"loss": 0.7, "tail_loss": None}, {"loss": 0.6, "tail_loss": 0.65}]
+        self.register(tracker, model, "aa", epochs={"lstm": told})
+        (run,) = tracker.client.search_runs([tracker.experiment], "tags.kind = 'registration'")
+        found = {
+            key: [(one.step, one.value) for one in tracker.client.get_metric_history(run.info.run_id, key)]
+            for key in run.data.metrics
+            if key.startswith("epochs.")
+        }
+        assert found == {"epochs.lstm.loss": [(1, 0.7), (2, 0.6)], "epochs.lstm.tail_loss": [(2, 0.65)]}
 
     def test_its_run_has_params_metrics_and_documents(self, tracker, model, tmp_path):
         report = tmp_path / "report.html"
@@ -241,6 +253,7 @@ class TestVersions:
                     tags={},
                     params={},
                     metrics={},
+                    epochs={},
                     documents={},
                     attachments=[],
                 )

@@ -24,14 +24,15 @@ Array = NDArray[np.float64]
 NONE, LINEAR, INTERACTION, MEMORY, REGIME = range(5)
 
 # Of log returns, before season and regime: GARCH weights whose sum stays below one, and the unconditional scale.
-ALPHA, BETA, SCALE = 0.05, 0.90, 0.006
+ALPHA, BETA, SCALE = 0.05, 0.90, 0.004
 # A move counts in the recursion as no larger than this many scales: one jump does not make a stormy week.
-LARGEST = 2.5
+CAP = 2.5
 CALM, STORMY = 0.75, 1.45
 STAY_VOLATILITY, STAY_SIGN = 0.995, 0.996
 JUMP_SHARE, JUMP_SCALE = 0.01, 4.0
-# Mean square of regime times noise: without it in the recursion, storms would feed themselves.
-SQUARE = (CALM**2 + STORMY**2) / 2 * (1 + JUMP_SHARE * (JUMP_SCALE**2 - 1))
+# Mean squares of the regime and of the noise. A move counts in the recursion over what past bars expect of its size,
+# push included: otherwise storms and pushes would feed themselves, and a strong edge would blow the market up.
+REGIME_SQUARE, NOISE_SQUARE = (CALM**2 + STORMY**2) / 2, 1 + JUMP_SHARE * (JUMP_SCALE**2 - 1)
 # What edges look back over, in bars.
 MOMENTUM, REVERSAL, CHANNEL, SPAN = 6, 3, 24, 48
 SHOCK = 2.0
@@ -90,16 +91,18 @@ def draw_path(
         if i > 0:
             up, mean, square = _expected(belief, scale, push, kind == REGIME)
             prob_up[i - 1], moments[i - 1, 0], moments[i - 1, 1] = up, mean, square
-        if chain[i, 0] > STAY_VOLATILITY:
+        # The chain starts anywhere, as the first belief has it.
+        if chain[i, 0] > (STAY_VOLATILITY if i else 0.5):
             stormy = 1 - stormy
-        if chain[i, 1] > STAY_SIGN:
+        if chain[i, 1] > (STAY_SIGN if i else 0.5):
             sign = -sign
         noise = normal[i] * (JUMP_SCALE if jump[i] < JUMP_SHARE else 1.0)
         pushed = push * (sign if kind == REGIME else 1.0)
         move = scale * (STORMY if stormy else CALM) * (pushed + noise)
         moves[i] = move
         _learn(belief, move, scale, push, kind == REGIME)
-        plain = min(abs(move) / season[i] / sqrt(SQUARE), LARGEST * sqrt(variance))
+        usual = season[i] * sqrt(REGIME_SQUARE * (NOISE_SQUARE + push * push))
+        plain = min(abs(move) / usual, CAP * sqrt(variance))
         # Where the newest large move pointed: what the memory edge remembers.
         if abs(move) > SHOCK * sqrt(spread):
             direction = 1.0 if move > 0 else -1.0
@@ -118,7 +121,7 @@ def _signal(kind: int, i: int, moves: Array, log_volume: Array, spread: float, d
     """What the bars before i say about bar i; 0 while they are too few."""
     if kind == NONE or i < SPAN:
         return 0.0
-    if kind == LINEAR or kind == REGIME:
+    if kind in (LINEAR, REGIME):
         rows = MOMENTUM if kind == LINEAR else REVERSAL
         total = 0.0
         for k in range(1, rows + 1):
@@ -140,14 +143,15 @@ def _signal(kind: int, i: int, moves: Array, log_volume: Array, spread: float, d
 @njit(cache=True)
 def _expected(belief: Array, scale: float, push: float, signed: bool) -> tuple[float, float, float]:
     """Probability of a rise, mean and mean square of the simple return, over states and over jump or none."""
-    up, mean, square = 0.0, 0.0, 0.0
+    # From one half on: rounding of the weights tells nothing where nothing is known.
+    up, mean, square = 0.5, 0.0, 0.0
     for state in range(4):
         width = scale * (CALM if state < 2 else STORMY)
         centre = push * (-1.0 if signed and state % 2 else 1.0)
         for jumps in range(2):
             weight = belief[state] * (JUMP_SHARE if jumps else 1 - JUMP_SHARE)
             wide = JUMP_SCALE if jumps else 1.0
-            up += weight * 0.5 * (1 + erf(centre / wide / sqrt(2.0)))
+            up += weight * 0.5 * erf(centre / wide / sqrt(2.0))
             middle, variance = width * centre, (width * wide) ** 2
             once, twice = exp(middle + variance / 2), exp(2 * middle + 2 * variance)
             mean += weight * (once - 1)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.factory import create_vote
+from models.factory import create_ensemble
 from pipelines.importance.fold import FoldImportance, measure
 from pipelines.importance.ranking import Ranking, chosen_columns, rank_features
 from pipelines.params import ImportanceParams
@@ -28,7 +28,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "lstm": {
         "crosses": 0,
         "window": 2, "units": [2], "dropout": 0.0, "dense": 2, "epochs": 1, "batch_size": 64, "learning_rate": 0.1,
-        "stride": 9,
+        "warmup": 0.0, "sparsity": 0.0, "patience": 0, "stride": 9,
     },
 }  # fmt: skip
 TREES = {"random_forest": 1.0, "xgboost": 1.0}
@@ -54,7 +54,7 @@ def refits(
     found, groups = [], None
     for number, (train, test) in enumerate(PurgedWalkForward(folds, 0.5, 24 * HOUR).split(X, t_end=t_end)):
         groups = groups or correlated_groups(X.iloc[train], over.get("params", PARAMS).correlation)
-        vote = create_vote(
+        vote = create_ensemble(
             over.get("settings", SETTINGS), over.get("weights", TREES), seed=seed, selector=over.get("selector")
         )
         vote.fit(X.iloc[train], y.iloc[train], t_end=t_end.iloc[train])
@@ -168,7 +168,7 @@ def test_models_that_read_windows_are_not_judged() -> None:
 def test_a_test_block_without_a_known_label_is_left_out() -> None:
     X, y = planted(4, rows=900)
     t_end = pd.Series(X.index + 2 * HOUR, index=X.index)
-    vote = create_vote(SETTINGS, TREES, seed=0).fit(X[:600], y[:600], t_end=t_end[:600])
+    vote = create_ensemble(SETTINGS, TREES, seed=0).fit(X[:600], y[:600], t_end=t_end[:600])
     groups = correlated_groups(X[:600], 0.7)
     unknown = measure(vote.models_, (X[:600], y[:600]), (X[600:], y[600:] * np.nan), groups, PARAMS, 0)
     known = measure(vote.models_, (X[:600], y[:600]), (X[600:], y[600:]), groups, PARAMS, 0)
