@@ -159,9 +159,9 @@ def work(study: "optuna.Study", task: StudyTask, *, wait: bool, until: float = f
                     where=task.database.shown,
                     remedy="mend it and run again: finished trials are kept",
                 ) from error
-        except (ValueError, UpdateFinishedTrialError):
+        except (ValueError, UpdateFinishedTrialError) as error:
             # This worker was silent for so long that others took it for dead, and its place is theirs.
-            if sampler.number is None or study.get_trials(deepcopy=False)[sampler.number].state.name != "FAIL":
+            if isinstance(error, ValueError) and not str(error).startswith("Cannot tell a "):
                 raise
     return taken
 

@@ -5,49 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from pipelines.dataset import Dataset
 from pipelines.params import Params, overlay, parse_params
 from pipelines.tune import search
-from pipelines.tune.database import Database
 from pipelines.tune.search import run_study
 from pipelines.tune.study import StudyTask
+from tests.studies import TRIALS, sqlite
 from trading.errors import ModelError
-from trading.instrument import Instrument
-
-TRIALS = 6
-
-
-@pytest.fixture
-def task(raw_params: dict[str, Any], sample_bars: pd.DataFrame, instrument: Instrument, tmp_path: Path) -> StudyTask:
-    """A study on random features, one of which says something about the label."""
-    weights = {"low": 1.0, "high": 20.0, "log": True}
-    search = {"xgboost": {"min_child_weight": weights}}
-    changes = {"tune": {"trials": {"xgboost": TRIALS}, "startup_trials": 2, "search": search}}
-    bars = sample_bars.iloc[:800]
-    rng = np.random.default_rng(0)
-    label = pd.Series((rng.random(800) < 0.5).astype(float), index=bars.index)
-    X = pd.DataFrame(rng.normal(size=(800, 3)), index=bars.index, columns=["a", "b", "volatility_24"])
-    X["a"] += label
-    X["volatility_24"] = 0.01
-    t_end = (bars.index + 2 * instrument.bar).to_series(index=bars.index)
-    data = Dataset(X, label, (label - 0.5) / 50, t_end)
-    return StudyTask(
-        "xgboost",
-        "1h",
-        instrument,
-        data,
-        bars,
-        parse_params(overlay(raw_params, changes)),
-        storage(tmp_path, "a"),
-        "code",
-    )
-
-
-def storage(folder: Path, name: str) -> Database:
-    return Database(f"sqlite:///{folder / name}.db", patience=5.0, grace=2)
 
 
 def test_every_trial_is_kept_and_the_best_one_is_the_best(task: StudyTask) -> None:
@@ -76,7 +41,7 @@ def test_an_interrupted_study_ends_as_an_undisturbed_one(
     task: StudyTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = run_study(task)
-    broken = replace(task, database=storage(tmp_path, "b"))
+    broken = replace(task, database=sqlite(tmp_path, "b"))
     honest, calls = search.objective, 0
 
     def dies_in_the_fourth(*arguments: Any) -> float:
