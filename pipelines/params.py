@@ -405,32 +405,47 @@ def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def parse_params(raw: Mapping[str, Any], *, profile: str = "quick", where: str = "params.yaml") -> Params:
-    """Params with a profile applied.
+def profiled(raw: Mapping[str, Any], profile: str, where: str = "params.yaml") -> dict[str, Any]:
+    """Content of ``params.yaml`` with profiles on top.
 
     Parameters
     ----------
     raw
         Content of ``params.yaml``.
     profile
-        ``quick`` takes the file as it stands; any other name is looked up under ``profiles``.
+        ``quick`` takes the file as it stands; any other name is looked up under ``profiles``. Several names are joined
+        with ``+``, as in ``full+nested``; what a later one says goes before what an earlier one says.
+
+    Raises
+    ------
+    ParamsError
+        For an unknown profile.
+    """
+    profiles = raw.get("profiles") or {}
+    result = dict(raw)
+    for name in profile.split("+"):
+        if name == "quick":
+            continue
+        if name not in profiles:
+            raise ParamsError(
+                f"unknown profile {name!r}",
+                where=where,
+                rule="quick, or a name under profiles",
+                remedy=f"choose one of: {', '.join(['quick', *profiles])}",
+            )
+        result = overlay(result, profiles[name])
+    return result
+
+
+def parse_params(raw: Mapping[str, Any], *, profile: str = "quick", where: str = "params.yaml") -> Params:
+    """Params with a profile applied; see :func:`profiled`.
 
     Raises
     ------
     ParamsError
         For an unknown profile or key, a wrong type, or a value out of range.
     """
-    profiles = raw.get("profiles") or {}
-    if profile != "quick":
-        if profile not in profiles:
-            raise ParamsError(
-                f"unknown profile {profile!r}",
-                where=where,
-                rule="quick, or a name under profiles",
-                remedy=f"choose one of: {', '.join(['quick', *profiles])}",
-            )
-        raw = overlay(raw, profiles[profile])
-    return _checked(Params, raw, where)
+    return _checked(Params, profiled(raw, profile, where), where)
 
 
 def read_params(path: Path, *, profile: str = "quick") -> Params:
