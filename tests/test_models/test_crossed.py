@@ -16,7 +16,7 @@ TREES = {
 }  # fmt: skip
 RECURRENT = {
     "window": 3, "units": [4], "dropout": 0.0, "dense": 4, "epochs": 1, "batch_size": 256, "learning_rate": 0.01,
-    "stride": 1,
+    "warmup": 0.0, "sparsity": 0.0, "patience": 0, "stride": 1,
 }  # fmt: skip
 INDEX = pd.date_range("2021-01-01", periods=ROWS, freq="h", tz="UTC", name="timestamp")
 T_END = pd.Series(INDEX + pd.Timedelta("2h"), index=INDEX)
