@@ -9,7 +9,7 @@ import numpy as np
 from pipelines.artifacts import content_hash
 from pipelines.tune.errors import StudyError
 from pipelines.tune.front import knee, pareto_front
-from pipelines.tune.objective import REFUSED, objective, splits
+from pipelines.tune.objective import METRICS, REFUSED, RETURNS, objective, splits
 from pipelines.tune.places import PLACE, decided, is_surplus, lost, unmade
 from pipelines.tune.study import StudyResult, StudyTask
 from pipelines.tune.worker import WORKER, Undertaker, this_worker
@@ -210,12 +210,13 @@ def _result(task: StudyTask, finished: Sequence["FrozenTrial"]) -> StudyResult:
 
 def _record(trial: "FrozenTrial", content: str) -> dict[str, Any]:
     """A trial as the ledger keeps it: the same thing with the same outcome is the same trial, whoever's code ran it."""
-    metrics = trial.user_attrs.get("metrics", {})
+    metrics = trial.user_attrs.get(METRICS, {})
     return {
         "trial_hash": content_hash({"study": content, "params": trial.params, "metrics": metrics}),
         "state": {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[trial.state.name],
         "params": dict(trial.params),
         "metrics": metrics,
+        "returns": trial.user_attrs.get(RETURNS, {}),
     }
 
 
