@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from commands import audit, data, features, simulate, tune
+from commands import audit, card, data, features, simulate, tune
 from commands.console import load_settings, mendable, print_json, stdout_reserved
 
 app = typer.Typer(
@@ -203,6 +203,7 @@ def ui(
 app.command()(simulate.simulate)
 app.command()(audit.audit)
 app.command()(tune.tune)
+app.command()(card.card)
 app.add_typer(data.app, name="data")
 app.add_typer(features.app, name="features")
 

@@ -18,11 +18,18 @@ REPORT = "data/report/report.html"
 _DAY = pd.Timedelta(days=1)
 
 
-def write_report(context: Context) -> Path:
+def write_report(context: Context, cards: Mapping[str, Path]) -> Path:
     """Write the workspace's report, and a copy under the state folder that outlives the next run of another instrument.
 
     Reads the evidence, curves and fans that the stages left, and the verdict where it is there already. Versions are
     registered after it, with the report among their artifacts.
+
+    Parameters
+    ----------
+    context
+        Of the finished run.
+    cards
+        Page of each horizon's model card, in the folder ``cards`` beside the report.
 
     Returns
     -------
@@ -44,6 +51,7 @@ def write_report(context: Context) -> Path:
         {name: files.read_frame(f"data/backtest/{name}/curves.parquet") for name in evidence["horizons"]},
         {name: files.read_frame(f"data/backtest/{name}/fan.parquet") for name in evidence["horizons"]},
         bars_per_day=_DAY / instrument.bar,
+        cards={name: f"cards/{page.name}" for name, page in cards.items()},
     )
     path = files.write_text(REPORT, html)
     copy = context.settings.state / "reports" / f"{instrument.name}.html"
@@ -66,6 +74,7 @@ def render(
     fans: Mapping[str, pd.DataFrame],
     *,
     bars_per_day: float,
+    cards: Mapping[str, str],
 ) -> str:
     """The page; equal content gives equal bytes.
 
@@ -79,6 +88,8 @@ def render(
         For each horizon quantiles ``p05 p25 p50 p75 p95`` of resampled equity over bars.
     bars_per_day
         To label the fan in days.
+    cards
+        Address of each horizon's model card, relative to the page.
     """
     from jinja2 import ChainableUndefined, Environment, PackageLoader
 
@@ -118,6 +129,7 @@ def render(
             "key": f"h{number}",
             "evidence": one,
             "verdict": judged.get(name),
+            "card": cards.get(name),
             "baseline": _baseline(one),
             "members": wording.ordered(one["skill"], wording.FAMILIES),
             "baselines": wording.ordered(one["baselines"], wording.BASELINES),

@@ -24,10 +24,11 @@ def gate(context: Context) -> None:
 
 
 def write_report(context: Context) -> Path:
-    """Draw the report."""
+    """Draw the report, and the model cards that it links to."""
+    from dashboard.card_pages import write_cards
     from dashboard.report import write_report
 
-    return write_report(context)
+    return write_report(context, write_cards(context))
 
 
 def register(context: Context) -> None:
@@ -55,7 +56,7 @@ class Steps:
     gate, register
         Write ``data/gate/verdict.json`` and ``data/register/registered.json``.
     report
-        Writes the report and names it.
+        Writes the report with its model cards, and names it.
     check
         Answers with ``signals``, a list.
     """

@@ -15,6 +15,7 @@ from pipelines.artifacts import json_text
 from pipelines.settings import Settings
 from pipelines.tracking_store import (
     PAGE,
+    first_sections,
     from_text,
     is_server,
     log_epochs,
@@ -191,6 +192,7 @@ class Tracker:
         epochs: Mapping[str, Sequence[Mapping[str, float | None]]],
         documents: Mapping[str, object],
         attachments: Sequence[Path],
+        description: str = "",
     ) -> Registered:
         """Make a model version, unless there is one of the same bundle with the same evidence.
 
@@ -213,7 +215,9 @@ class Tracker:
         documents
             Objects that are stored as JSON beside the model, by file name.
         attachments
-            Files that are stored beside the model.
+            Files and folders that are stored beside the model.
+        description
+            Markdown that MLflow shows with the version: as many of its sections as MLflow holds.
         """
         name = self.instrument.model_name(horizon)
         if existing := self.find(horizon, bundle_hash, evidence_hash):
@@ -233,7 +237,12 @@ class Tracker:
         self.client.finalize_logged_model(model.model_id, "READY")
         self._ensure_model(name, horizon)
         made = self.client.create_model_version(
-            name, source=model.artifact_location, run_id=run_id, tags=dict(tags), model_id=model.model_id
+            name,
+            source=model.artifact_location,
+            run_id=run_id,
+            tags=dict(tags),
+            description=first_sections(description) or None,
+            model_id=model.model_id,
         )
         self.client.set_terminated(run_id)
         return _registered(made, created=True)
@@ -251,6 +260,21 @@ class Tracker:
         with tempfile.TemporaryDirectory() as scratch:
             path = self.client.download_artifacts(run_id, name, scratch)
             return json.loads(Path(path).read_text(encoding="utf-8"))
+
+    def attachment(self, registered: Registered, name: str) -> Path | None:
+        """One of the ``attachments`` that a version was registered with, or a file below one; None without it.
+
+        That of a local store is named where it lies; that of a server is fetched to a temporary folder.
+        """
+        run_id = self.client.get_model_version(registered.name, registered.version).run_id
+        if name not in {found.path for found in self.client.list_artifacts(run_id, str(Path(name).parent))}:
+            return None
+        return Path(self.client.download_artifacts(run_id, name))
+
+    def versions(self, horizon: str) -> list[Registered]:
+        """Every version of the horizon's model, the newest first."""
+        found = search_versions(self.client, f"name = '{self.instrument.model_name(horizon)}'")
+        return sorted(map(_registered, found), key=lambda item: -int(item.version))
 
     def tag_version(self, horizon: str, version: str, key: str, value: str) -> None:
         """Set a tag of a version."""
@@ -319,8 +343,7 @@ class Tracker:
     def _named_version(self, horizon: str, alias_or_version: str) -> Registered | None:
         if not alias_or_version.isdecimal():
             return self.version(horizon, alias_or_version)
-        found = search_versions(self.client, f"name = '{self.instrument.model_name(horizon)}'")
-        return next((_registered(item) for item in found if str(item.version) == alias_or_version), None)
+        return next((found for found in self.versions(horizon) if found.version == alias_or_version), None)
 
     def _open_experiment(self) -> str:
         name, client = self.instrument.name, self.client

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # Limits of MLflow's batch call.
 _PARAMS_A_CALL, _METRICS_A_CALL, _PARAM_LENGTH = 100, 1000, 6000
+# Of a version's description: a column of 5,000 characters, which SQLite does not mind and PostgreSQL does.
+_DESCRIPTION_LENGTH = 5000
 PAGE = 1000
 
 
@@ -115,6 +118,27 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def to_text(value: object) -> str:
     """A parameter as MLflow keeps it: text as it is, everything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+
+
+def first_sections(markdown: str, limit: int = _DESCRIPTION_LENGTH) -> str:
+    """As many whole sections from the beginning as fit, and the names of those that do not.
+
+    Parameters
+    ----------
+    markdown
+        Sections begin with ``## ``.
+    limit
+        Characters; by default as many as MLflow holds of a description.
+    """
+    if len(markdown) <= limit:
+        return markdown
+    parts = re.split(r"^(?=## )", markdown, flags=re.MULTILINE)
+    for kept in range(len(parts) - 1, 0, -1):
+        names = [part[3:].partition("\n")[0] for part in parts[kept:]]
+        short = "".join(parts[:kept]) + f"*In the run's artifacts: {', '.join(names)}.*\n"
+        if len(short) <= limit:
+            return short
+    return parts[0][:limit]
 
 
 def from_text(text: str) -> object:

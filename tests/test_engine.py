@@ -16,7 +16,9 @@ from commands import console
 from flows.retrain import RetrainResult
 from pipelines.params import RunIdentity
 from pipelines.settings import ROOT, Settings
+from pipelines.tracking import Tracker
 from trading.errors import BarError, ServingError
+from trading.instrument import Instrument
 
 EVIDENCE = Path(__file__).resolve().parent / "data" / "evidence.json"
 SIGNAL = {
@@ -281,6 +283,33 @@ def test_report(cli: Callable[..., Any], state: Path, monkeypatch: pytest.Monkey
     cli("report", "--open")
     assert opened == [path.as_uri()]
     assert json.loads(cli("report", "--json").stdout) == {"report": str(path)}
+
+
+def test_card(cli: Callable[..., Any], state: Path, tmp_path: Path) -> None:
+    tracker = Tracker(Settings(state=state, mlflow_tracking_uri=""), Instrument("BTC/USD", "1h"))
+    assert "none yet" in cli("card").stderr
+    model, cards = tmp_path / "model", tmp_path / "cards"
+    for folder, file in ((model, "MLmodel"), (cards, "BTC-USD-1h-4h.html")):
+        folder.mkdir()
+        (folder / file).write_text("")
+    for number, (horizon, attachments) in enumerate((("1h", []), ("4h", []), ("4h", [cards]))):
+        tags = {"as_of": "2019-10-01", "verdict": "refused"}
+        given = {"params": {}, "metrics": {}, "epochs": {}, "documents": {}, "attachments": attachments, "tags": tags}
+        tracker.register(horizon, model, bundle_hash=str(number), evidence_hash="e", **given)
+    tracker.move_alias("4h", "candidate", "2")
+    lines = cli("card").stdout.splitlines()
+    assert lines[0] == "BTC-USD-1h-1h version 1, as of 2019-10-01: refused"
+    assert lines[1] == "  registered without a card"
+    assert lines[2] == "BTC-USD-1h-4h version 2 (candidate), as of 2019-10-01: refused"
+    assert Path(lines[3].strip()).name == "BTC-USD-1h-4h.html"
+    found = json.loads(cli("card", "--horizon", "4h", "--version", "2", "--json").stdout)["versions"]
+    assert [(one["name"], one["version"], one["aliases"]) for one in found] == [("BTC-USD-1h-4h", "2", ["candidate"])]
+    assert Path(found[0]["card"]).exists()
+    assert len(json.loads(cli("card", "--horizon", "4h", "--json").stdout)["versions"]) == 2
+    for missing in (("--version", "7"), ("--horizon", "8h"), ("--symbol", "ETH/USD")):
+        result = cli("card", *missing)
+        assert result.exit_code == 2
+        assert "no such version" in result.stderr
 
 
 def test_ui(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

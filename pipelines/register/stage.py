@@ -22,6 +22,7 @@ from pipelines.tracking import CANDIDATE, CHAMPION, Registered, Tracker
 from trading.errors import StageError
 
 REPORT = "data/report/report.html"
+CARDS = "data/report/cards"
 _DIRTY: Mapping[bool | None, str] = {True: "true", False: "false", None: "unknown"}
 # A graph run twice on one machine answers alike; the tolerance is for MLflow's own conversions of the input.
 RELOAD_TOLERANCE = 1e-9
@@ -127,8 +128,15 @@ def _register(
             metrics=_measured(evidence["horizons"][item.horizon]),
             epochs={family: told["epochs"] for family, told in history.items()},
             documents={"evidence.json": evidence, "verdict.json": verdict},
-            attachments=[files.path(REPORT)] if files.exists(REPORT) else [],
+            attachments=[files.path(name) for name in (REPORT, CARDS) if files.exists(name)],
+            description=_card(context, item.horizon),
         )
+
+
+def _card(context: Context, horizon: str) -> str:
+    """The model card in Markdown; nothing where none was written."""
+    path = context.files.path(f"{CARDS}/{context.run.instrument.model_name(horizon)}.md")
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def _measured(evidence: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from dashboard.card import card
+from dashboard.card_pages import to_markdown
 from models.bundle import load_bundle
 from pipelines.backtest import walk_forward
 from pipelines.context import Context
@@ -61,6 +63,18 @@ def test_the_bundle_says_what_it_was_made_of(finished: Context) -> None:
     assert bundle.spec["data"]["sha256"] == found["data"]["sha256"]
     assert bundle.spec["horizon_bars"] == 4
     assert bundle.spec["features"]["hash"] == found["data"]["feature_hash"]
+
+
+def test_a_card_finds_all_that_it_says_in_a_real_run(finished: Context) -> None:
+    spec, found = finished.files.read_json("data/train/4h/bundle.json"), evidence(finished)
+    text = to_markdown(card(spec, found, None, command="make run"))
+    assert "Not measured" not in text
+    vote = found["horizons"]["4h"]["skill"]["vote"]
+    assert f"| vote of all models | {vote['accuracy']:.1%} " in text
+    assert f"| SHA-256 of the validated bars | {found['data']['sha256']} |" in text
+    assert f"| columns | {len(spec['features']['names'])} |" in text
+    # What has no value stands as a dash: baselines without scores, and what only the strategy has.
+    assert text.count("| – |") < 20
 
 
 def test_the_same_seed_gives_the_same_evidence_byte_for_byte(

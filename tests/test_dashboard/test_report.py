@@ -50,7 +50,7 @@ def _text(html: str) -> str:
 def test_a_whole_report(fill: Callable[..., Context], evidence: dict[str, Any]) -> None:
     del evidence["horizons"]["1h"], evidence["horizons"]["24h"]
     context = fill()
-    path = write_report(context)
+    path = write_report(context, {})
     html = path.read_text(encoding="utf-8")
     assert path == context.files.path(REPORT)
     assert (context.settings.state / "reports" / "BTC-USD-1h.html").read_text(encoding="utf-8") == html
@@ -64,12 +64,13 @@ def test_a_whole_report(fill: Callable[..., Context], evidence: dict[str, Any]) 
     assert not re.search(r"<(script|link|img|iframe)|@import|url\((?!#)", html)
     assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", html)
     assert html.count('<svg class="whisker"') == 2
+    assert "model card" not in html
     assert html.count('<div class="wide">') == html.count('<div class="narrow">') == 4
 
 
 @pytest.mark.usefixtures("quick")
 def test_it_says_what_the_evidence_says(fill: Callable[..., Context], evidence: dict[str, Any]) -> None:
-    text = _text(write_report(fill()).read_text(encoding="utf-8"))
+    text = _text(write_report(fill(), {}).read_text(encoding="utf-8"))
     assert "No proven edge after costs: not promoted." in text
     assert "BTC/USD, 1h bars" in text
     for said in (
@@ -96,7 +97,7 @@ def test_it_says_what_the_evidence_says(fill: Callable[..., Context], evidence: 
 def test_it_says_what_features_were_worth_and_how_sure_that_is(
     fill: Callable[..., Context], evidence: dict[str, Any]
 ) -> None:
-    text = _text(write_report(fill()).read_text(encoding="utf-8"))
+    text = _text(write_report(fill(), {}).read_text(encoding="utf-8"))
     for said in (
         "rsi_14 return_24 , macd_12_26 2 [1, 6] 4.46 [2.96, 6.26] 4 of 4 0.080 ↑ rise 4.01",
         "Features whose rank correlation reaches 0.7 stand and fall together",
@@ -110,24 +111,24 @@ def test_it_says_what_features_were_worth_and_how_sure_that_is(
     columns = [{"feature": "body", "share": 1.0}, {"feature": "cci_20", "share": 0.5}]
     one["selection"] = {"method": "clusters", "fits": 12, "columns": columns, "set_stability": 0.61}
     one["importance"] = []
-    text = _text(write_report(fill()).read_text(encoding="utf-8"))
+    text = _text(write_report(fill(), {}).read_text(encoding="utf-8"))
     assert text.count("What each group of features was worth") == 2
     evidence["horizons"]["4h"]["selection"] = one["selection"]
-    text = _text(write_report(fill()).read_text(encoding="utf-8"))
+    text = _text(write_report(fill(), {}).read_text(encoding="utf-8"))
     assert "Each of 12 fits chose its features among its own training bars: the best one of each group" in text
     assert "The refits' choices agree by 0.61 (noise: 0, always the same: 1). Always chosen: body." in text
 
 
 @pytest.mark.usefixtures("quick")
 def test_a_version_that_passed_is_not_called_unproven(fill: Callable[..., Context]) -> None:
-    text = _text(write_report(fill(passing=("1h", "4h", "24h"))).read_text(encoding="utf-8"))
+    text = _text(write_report(fill(passing=("1h", "4h", "24h")), {}).read_text(encoding="utf-8"))
     assert "Passed the gate after costs, at every horizon." in text
     assert "unproven . They are for trading on paper" not in text
 
 
 @pytest.mark.usefixtures("quick")
 def test_before_the_gate_it_says_so(fill: Callable[..., Context]) -> None:
-    text = _text(write_report(fill(judged=False)).read_text(encoding="utf-8"))
+    text = _text(write_report(fill(judged=False), {}).read_text(encoding="utf-8"))
     assert "Not judged yet." in text
     assert "What the gate said" not in text
 
@@ -152,7 +153,7 @@ def test_missing_values_are_dashes_never_zeros(fill: Callable[..., Context], evi
     empty = {**evidence, "horizons": _emptied(evidence["horizons"]), "measured": {}}
     context.files.write_json("data/evidence/evidence.json", empty)
     context.files.path("data/gate/verdict.json").unlink()
-    html = write_report(context).read_text(encoding="utf-8")
+    html = write_report(context, {}).read_text(encoding="utf-8")
     text = _text(html)
     assert "the strategy – – – – –" in text
     assert "vote of all models – – – – – – – –" in text
@@ -176,7 +177,7 @@ def test_a_failed_audit_is_not_glossed_over(
 ) -> None:
     context = fill()
     context.files.write_json("data/evidence/evidence.json", {**evidence, "audit": audit})
-    assert said in _text(write_report(context).read_text(encoding="utf-8"))
+    assert said in _text(write_report(context, {}).read_text(encoding="utf-8"))
 
 
 @pytest.mark.usefixtures("quick")
@@ -184,12 +185,12 @@ def test_words_from_outside_are_escaped(fill: Callable[..., Context], evidence: 
     context = fill()
     evidence["environment"]["commit"] = "<b onclick=x>"
     context.files.write_json("data/evidence/evidence.json", evidence)
-    assert "&lt;b onclick=x&gt;" in write_report(context).read_text(encoding="utf-8")
+    assert "&lt;b onclick=x&gt;" in write_report(context, {}).read_text(encoding="utf-8")
 
 
 def test_without_evidence_it_says_what_to_do(context: Context) -> None:
     with pytest.raises(StageError, match=r"evidence\.json is missing"):
-        write_report(context)
+        write_report(context, {})
 
 
 @pytest.mark.usefixtures("quick")
@@ -198,4 +199,4 @@ def test_a_folder_that_cannot_be_written(fill: Callable[..., Context]) -> None:
     Path(context.settings.state).mkdir(parents=True)
     (context.settings.state / "reports").write_text("a file where a folder should be")
     with pytest.raises(WorkspaceError, match="cannot write the report"):
-        write_report(context)
+        write_report(context, {})

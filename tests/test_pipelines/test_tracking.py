@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.settings import Settings
 from pipelines.tracking import Tracker, Trial, registered_horizons
-from pipelines.tracking_store import flatten, from_text, is_server, open_store, to_text
+from pipelines.tracking_store import first_sections, flatten, from_text, is_server, open_store, to_text
 from trading.errors import StageError, WorkspaceError
 from trading.instrument import Instrument
 
@@ -200,6 +200,31 @@ class TestVersions:
         assert run.data.metrics == {"strategy.sharpe": 0.8}
         assert {f.path for f in tracker.client.list_artifacts(run.info.run_id)} == {"evidence.json", "report.html"}
 
+    def test_what_lies_beside_it_is_found_again(self, tracker, model, tmp_path):
+        cards = tmp_path / "cards"
+        cards.mkdir()
+        (cards / "m.html").write_text("<html>")
+        made = self.register(tracker, model, "aa", attachments=[cards])
+        assert tracker.attachment(made, "cards/m.html").read_text() == "<html>"
+        assert tracker.attachment(made, "cards/n.html") is None
+        assert tracker.attachment(made, "pictures/m.html") is None
+
+    def test_its_description_is_as_much_as_mlflow_holds(self, tracker, model):
+        long = "# M\n\n" + "".join(f"## S{number}\n\n{'x' * 1000}\n\n" for number in range(7))
+        for version, (text, identity) in enumerate([("", "aa"), ("# short", "bb"), (long, "cc")], start=1):
+            self.register(tracker, model, identity, description=text)
+            stored = tracker.client.get_model_version(tracker.instrument.model_name("1h"), str(version)).description
+            assert stored == (first_sections(text) or None)
+        assert len(stored) <= 5000
+        assert "## S3" in stored
+        assert stored.endswith("*In the run's artifacts: S4, S5, S6.*\n")
+
+    def test_versions_are_listed_from_the_newest(self, tracker, model):
+        assert tracker.versions("1h") == []
+        for number in range(11):
+            self.register(tracker, model, f"b{number}")
+        assert [found.version for found in tracker.versions("1h")] == [str(n) for n in range(11, 0, -1)]
+
     def test_aliases_and_downloads(self, tracker, model):
         assert tracker.version("1h", "champion") is None
         self.register(tracker, model, "aa")
@@ -268,6 +293,11 @@ class TestVersions:
                 )
         wanted = [(BITCOIN, "4h"), (BITCOIN, "24h"), (ETHER, "4h"), (ETHER, "24h")]
         assert registered_horizons(fresh) == wanted
+
+
+def test_a_text_without_sections_is_cut():
+    assert first_sections("x" * 30, 20) == "x" * 20
+    assert first_sections("# T\n\n## A\n\n" + "x" * 60, 50) == "# T\n\n*In the run's artifacts: A.*\n"
 
 
 def test_nested_values_are_flattened():

@@ -111,6 +111,19 @@ def test_a_stranger_loads_what_was_registered(make, tmp_path):
     assert {p.name for p in (model / "code").iterdir()} == {"models", "trading"}
 
 
+def test_a_version_carries_its_card(make, trusting):
+    context = make()
+    name = context.run.instrument.model_name("4h")
+    for ending, text in (("md", "# Model card\n"), ("html", "<html>")):
+        context.files.write_text(f"{stage.CARDS}/{name}.{ending}", text)
+    stage.run(context)
+    tracker = Tracker(context.settings, context.run.instrument)
+    version = tracker.version("4h", "candidate")
+    assert tracker.client.get_model_version(name, version.version).description == "# Model card\n"
+    assert tracker.attachment(version, f"cards/{name}.html").read_text() == "<html>"
+    assert tracker.attachment(version, f"cards/{name}.md").read_text() == "# Model card\n"
+
+
 def test_a_second_call_makes_nothing(make, trusting):
     context = make()
     stage.run(context)
