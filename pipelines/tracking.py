@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 State = Literal["complete", "pruned", "failed"]
 CHAMPION, CANDIDATE = "champion", "candidate"
 
+_RETURNS = "returns.json"
 _STATUS: Mapping[str, str] = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
 
 
@@ -50,12 +51,16 @@ class Trial:
         ``pruned`` and ``failed`` trials count as well: they were looked at.
     params, metrics
         What was set, and what came out.
+    returns
+        Its daily returns, as :func:`pipelines.backtest.strategy.daily` writes them; empty where it never got so far.
+        The ledger keeps them apart, see :meth:`Tracker.returns`.
     """
 
     trial_hash: str
     state: State
     params: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    returns: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,8 @@ class Tracker:
                 run = self.client.create_run(self.experiment, tags=tags, run_name=f"{family}-{horizon}-{number}")
                 known[trial.trial_hash] = run
             log_values(self.client, run.info.run_id, trial.params, trial.metrics)
+            if trial.returns:
+                self.client.log_text(run.info.run_id, json_text(trial.returns), _RETURNS)
             self.client.set_terminated(run.info.run_id, _STATUS[trial.state])
         if parent is not None:
             self.client.set_terminated(parent)
@@ -159,6 +166,18 @@ class Tracker:
             for run in self._trial_runs(horizon)
         }
         return [trials[key] for key in sorted(trials)]
+
+    def returns(self, horizon: str) -> dict[str, Mapping[str, Any]]:
+        """Daily returns of the ledger's trials by their hashes, for how correlated they are; without those of none."""
+        found: dict[str, Mapping[str, Any]] = {}
+        with tempfile.TemporaryDirectory() as scratch:
+            for number, run in enumerate(self._trial_runs(horizon)):
+                if any(file.path == _RETURNS for file in self.client.list_artifacts(run.info.run_id)):
+                    folder = Path(scratch) / str(number)
+                    folder.mkdir()
+                    path = Path(self.client.download_artifacts(run.info.run_id, _RETURNS, str(folder)))
+                    found[run.data.tags["trial_hash"]] = json.loads(path.read_text(encoding="utf-8"))
+        return dict(sorted(found.items()))
 
     def register(
         self,

@@ -154,7 +154,7 @@ def fake_run(
             "skill_high": 0.03,
             "strategy": {"sharpe": 0.8, "trades": 100, "round_trips": 50, "max_drawdown": 0.2},
             "monte_carlo": {"paths": 100, "block": 5.0, "sharpe": {"p05": -1.0}},
-            "trials": {"counted": 2, "sharpe_variance": 1e-4},
+            "trials": {"counted": 2, "effective": 1.5, "sharpe_variance": 1e-4},
             "moments": {"observations": 8700, "sharpe_per_bar": 0.05, "skewness": 0.0, "kurtosis": 3.0},
             "onnx": {"rows": 10, "max_difference": 1e-8},
             "deflated_sharpe": 0.4,

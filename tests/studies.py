@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pandas as pd
 
 from pipelines.dataset import Dataset
@@ -47,6 +48,11 @@ def study_task(raw_params: Mapping[str, Any], bars: pd.DataFrame, database: Data
     data = Dataset(X, label, (label - 0.5) / 50, t_end)
     params = parse_params(overlay(raw_params, {"tune": {**changes, **tune}}))
     return StudyTask("xgboost", "1h", instrument, data, bars, params, database, "code")
+
+
+def opened(task: StudyTask, *, join: bool = False) -> optuna.Study:
+    """The study, with connections that end with this process."""
+    return search.open_study(task, task.database._open(), join=join)
 
 
 def work_and_tell(task: StudyTask, begun: "Queue[int]", hang_in: int | None, pause: float) -> None:

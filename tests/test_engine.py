@@ -104,7 +104,7 @@ def test_run_for_a_program(cli: Callable[..., Any], retrain: Retrain, state: Pat
     bars.write_text("x")
     result = cli(
         *("run", "--bars", str(bars), "--symbol", "sol-usdt", "--timeframe", "4h"),
-        *("--as-of", "2024-05-01", "--profile", "full", "--json"),
+        *("--as-of", "2024-05-01", "--profile", "full", "--nested", "--json"),
     )
     told = json.loads(result.stdout)
     assert told["symbol"] == "SOL/USDT"
@@ -114,7 +114,7 @@ def test_run_for_a_program(cli: Callable[..., Any], retrain: Retrain, state: Pat
     assert set(told) >= {"evidence", "verdict", "registered", "workspace", "new_bars", "headline"}
     assert capfd.readouterr().out == ""
     assert retrain.asked["source"] == bars
-    assert retrain.asked["profile"] == "full"
+    assert retrain.asked["profile"] == "full+nested"
     assert retrain.asked["identity"].as_of.isoformat() == "2024-05-01T00:00:00+00:00"
 
 

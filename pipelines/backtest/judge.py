@@ -10,7 +10,7 @@ from scipy import stats
 
 from pipelines.artifacts import content_hash
 from pipelines.backtest.skill import baseline_forecasts, calibration, coverage, hits, skill
-from pipelines.backtest.strategy import Strategy, comparisons, per_bar, random_sharpes, round_trips, summary
+from pipelines.backtest.strategy import Strategy, comparisons, daily, per_bar, random_sharpes, round_trips, summary
 from pipelines.backtest.walk_forward import FoldResult
 from pipelines.bootstrap import optimal_block, stationary_bootstrap
 from pipelines.metrics import sharpe, sharpe_standard_error
@@ -196,6 +196,7 @@ def _recipes(
                 "state": "complete",
                 "params": {"member": name, "recipe": recipe_sha256[:16]},
                 "metrics": metrics,
+                "returns": daily(sim),
             }
         )
     return trials

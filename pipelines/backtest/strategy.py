@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,6 +80,18 @@ def per_bar(simulation: Simulation) -> dict[str, float]:
         "trades": simulation.metrics["trades"],
         "observations": float(len(returns)),
     }
+
+
+def daily(simulation: Simulation) -> dict[str, Any]:
+    """Net returns summed by day (UTC), from which later evidence reads how correlated trials were.
+
+    Returns
+    -------
+    dict
+        ``first``: the first day, as ISO 8601. ``values``: one number for it and each day that follows.
+    """
+    days = simulation.returns.resample("1D").sum()
+    return {"first": days.index[0].date().isoformat(), "values": [round(float(value), 9) for value in days]}
 
 
 def round_trips(positions: pd.Series) -> int:

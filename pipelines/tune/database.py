@@ -4,7 +4,8 @@ A database that does not answer is asked again for a while, by whoever needs it:
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -45,14 +46,23 @@ class Database:
         """The address without its password."""
         return _address(self.url).render_as_string(hide_password=True)
 
-    def open(self) -> "optuna.storages.RDBStorage":
-        """Connect, and make the tables where they are missing.
+    @contextmanager
+    def connected(self) -> Iterator["optuna.storages.RDBStorage"]:
+        """The storage, made where it is missing, with a pool of connections that is closed at the end.
 
         Raises
         ------
         StudyError
             If the address is none, its driver is missing, or nobody answers within ``patience``.
         """
+        storage = self._open()
+        try:
+            yield storage
+        finally:
+            storage.remove_session()
+            storage.engine.dispose()
+
+    def _open(self) -> "optuna.storages.RDBStorage":
         import warnings
 
         import optuna

@@ -33,26 +33,28 @@ def join(context: Context, timeout: float | None) -> dict[str, Any]:
     until = float("inf") if timeout is None else time.monotonic() + timeout
     tasks = [task for search in searches(context) for task in search.tasks]
     tasks.sort(key=lambda task: -task.wanted)
-    studies = [(open_study(task, join=True), task) for task in tasks]
-    total, taken = sum(task.wanted for task in tasks), 0
-    fresh = True
-    # Again, for meanwhile another worker may have died.
-    while fresh and time.monotonic() < until:
-        before = taken
-        for study, task in studies:
-            taken += work(study, task, wait=False, until=until)
-            context.progress(taken, total, f"{task.family} {task.horizon}")
-        fresh = taken > before
-    return {
-        "taken": taken,
-        "stopped_by": "time" if fresh else "trials",
-        "studies": [
-            {
-                "horizon": task.horizon,
-                "family": task.family,
-                "decided": len(decided(study.get_trials(deepcopy=False), task.wanted)),
-                "wanted": task.wanted,
-            }
-            for study, task in studies
-        ],
-    }
+    if not tasks:
+        return {"taken": 0, "stopped_by": "trials", "studies": []}
+    with tasks[0].database.connected() as storage:
+        studies = [(open_study(task, storage, join=True), task) for task in tasks]
+        taken, fresh = 0, True
+        # Again, for meanwhile another worker may have died.
+        while fresh and time.monotonic() < until:
+            before = taken
+            for study, task in studies:
+                taken += work(study, task, wait=False, until=until)
+                context.progress(taken, sum(task.wanted for task in tasks), f"{task.family} {task.horizon}")
+            fresh = taken > before
+        return {
+            "taken": taken,
+            "stopped_by": "time" if fresh else "trials",
+            "studies": [
+                {
+                    "horizon": task.horizon,
+                    "family": task.family,
+                    "decided": len(decided(study.get_trials(deepcopy=False), task.wanted)),
+                    "wanted": task.wanted,
+                }
+                for study, task in studies
+            ],
+        }

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from models.factory import create_model
 from models.graph_size import constants
 from pipelines.backtest.skill import hits
-from pipelines.backtest.strategy import Strategy, per_bar
+from pipelines.backtest.strategy import Strategy, daily, per_bar
 from pipelines.backtest.walk_forward import VOLATILITY, fit_scale, inner_splitter
 from pipelines.metrics import accuracy_interval, log_loss
 from pipelines.params import Range
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from models.base import SignalModel
 
-REFUSED = "refused"
+REFUSED, METRICS, RETURNS = "refused", "metrics", "returns"
 Fold = tuple[np.ndarray, np.ndarray]
 
 
@@ -75,10 +75,9 @@ def objective(trial: "optuna.Trial", task: StudyTask, folds: list[Fold]) -> tupl
         if alone:
             trial.report(float(np.mean(losses)), step)
             if step + 1 < len(folds) and trial.should_prune():
-                trial.set_user_attr("metrics", _metrics(task, model, losses, blocks))
+                _record(trial, task, model, losses, blocks)
                 raise optuna.TrialPruned
-    metrics = _metrics(task, model, losses, blocks)
-    trial.set_user_attr("metrics", metrics)
+    metrics = _record(trial, task, model, losses, blocks)
     return tuple(metrics[name] for name in task.params.tune.objectives)
 
 
@@ -129,12 +128,13 @@ def _predict(
     )
 
 
-def _metrics(
-    task: StudyTask, model: "SignalModel", losses: list[float], blocks: list[pd.DataFrame]
+def _record(
+    trial: "optuna.Trial", task: StudyTask, model: "SignalModel", losses: list[float], blocks: list[pd.DataFrame]
 ) -> dict[str, float]:
-    """What the ledger keeps of a trial: its loss, its accuracy, and the Sharpe ratio a bar that deflation needs.
+    """Leave with the trial what the ledger keeps of it, and return its metrics.
 
-    Turnover and latency are there where they are objectives.
+    They are its loss, its accuracy, and the Sharpe ratio a bar that deflation needs; turnover and latency where they
+    are objectives. Beside them are its daily returns, for how correlated trials are.
     """
     tested = pd.concat(blocks)
     known = tested.dropna(subset=["label"])
@@ -148,7 +148,7 @@ def _metrics(
         further["turnover"] = traded.metrics["turnover_per_year"]
     if "latency" in task.params.tune.objectives:
         further["latency"] = float(constants(model.to_onnx()))
-    return {
+    metrics = {
         "log_loss": float(np.mean(losses)),
         "accuracy": float(right.mean()),
         "accuracy_low": low,
@@ -157,3 +157,6 @@ def _metrics(
         "folds": float(len(losses)),
         **further,
     }
+    trial.set_user_attr(RETURNS, daily(traded))
+    trial.set_user_attr(METRICS, metrics)
+    return metrics

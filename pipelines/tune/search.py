@@ -9,7 +9,7 @@ import numpy as np
 from pipelines.artifacts import content_hash
 from pipelines.tune.errors import StudyError
 from pipelines.tune.front import knee, pareto_front
-from pipelines.tune.objective import REFUSED, objective, splits
+from pipelines.tune.objective import METRICS, REFUSED, RETURNS, objective, splits
 from pipelines.tune.places import PLACE, decided, is_surplus, lost, unmade
 from pipelines.tune.study import StudyResult, StudyTask
 from pipelines.tune.worker import WORKER, Undertaker, this_worker
@@ -17,6 +17,7 @@ from trading.errors import ModelError
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
 
 _LOOK = 0.2
@@ -28,13 +29,15 @@ class _SurplusError(Exception):
     """A trial that another worker made superfluous before it ran."""
 
 
-def open_study(task: StudyTask, *, join: bool = False) -> "optuna.Study":
+def open_study(task: StudyTask, storage: "RDBStorage", *, join: bool = False) -> "optuna.Study":
     """The task's study, made where it is missing.
 
     Parameters
     ----------
     task
         What is searched.
+    storage
+        Of the task's database.
     join
         Refuse to make one.
 
@@ -42,13 +45,13 @@ def open_study(task: StudyTask, *, join: bool = False) -> "optuna.Study":
     ------
     StudyError
         If the study of that name is another one's; with ``join`` also if there is none, saying in what a study of the
-        same horizon and family differs. And whatever :meth:`Database.open` raises.
+        same horizon and family differs.
     """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage = task.database.open()
-    name, parts = task.prefix + task.identity[:16], task.parts
+    parts = task.parts
+    name = f"{task.prefix}{content_hash(parts)[:16]}"
     if join and name not in (known := optuna.get_all_study_names(storage)):
         others = [other for other in known if other.startswith(task.prefix)]
         if not others:
@@ -88,9 +91,10 @@ def run_study(task: StudyTask) -> StudyResult:
     StudyError
         If the database does not answer, or the study is another one's.
     """
-    study = open_study(task)
-    work(study, task, wait=True)
-    trials = decided(study.get_trials(deepcopy=False), task.wanted)
+    with task.database.connected() as storage:
+        study = open_study(task, storage)
+        work(study, task, wait=True)
+        trials = decided(study.get_trials(deepcopy=False), task.wanted)
     return _result(task, list(trials.values()))
 
 
@@ -190,6 +194,7 @@ def _result(task: StudyTask, finished: Sequence["FrozenTrial"]) -> StudyResult:
     values = np.array([finished[number].values for number in complete], dtype=float)
     front = pareto_front(values)
     best = finished[complete[knee(values, front)]]
+    content = task.content
     stopped: Literal["trials", "time"] = "trials" if len(finished) == task.wanted else "time"
     return StudyResult(
         family=task.family,
@@ -197,7 +202,7 @@ def _result(task: StudyTask, finished: Sequence["FrozenTrial"]) -> StudyResult:
         study_hash=task.identity,
         best=dict(best.params),
         log_loss=float(best.values[0]),
-        trials=[_record(trial, task.content) for trial in finished],
+        trials=[_record(trial, content) for trial in finished],
         front=[complete[number] for number in front],
         stopped_by=stopped,
     )
@@ -205,12 +210,13 @@ def _result(task: StudyTask, finished: Sequence["FrozenTrial"]) -> StudyResult:
 
 def _record(trial: "FrozenTrial", content: str) -> dict[str, Any]:
     """A trial as the ledger keeps it: the same thing with the same outcome is the same trial, whoever's code ran it."""
-    metrics = trial.user_attrs.get("metrics", {})
+    metrics = trial.user_attrs.get(METRICS, {})
     return {
         "trial_hash": content_hash({"study": content, "params": trial.params, "metrics": metrics}),
         "state": {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[trial.state.name],
         "params": dict(trial.params),
         "metrics": metrics,
+        "returns": trial.user_attrs.get(RETURNS, {}),
     }
 
 

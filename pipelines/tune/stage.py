@@ -21,9 +21,11 @@ def run(context: Context) -> None:
     jobs = sorted(
         ((number, task) for number, search in enumerate(found) for task in search.tasks), key=lambda job: -job[1].wanted
     )
-    for _, task in jobs:
+    if jobs:
         # Before workers would: tables are made once, and those who join find what there is to do.
-        open_study(task)
+        with jobs[0][1].database.connected() as storage:
+            for _, task in jobs:
+                open_study(task, storage)
     tracker = Tracker(context.settings, context.run.instrument)
     results: list[list[StudyResult]] = [[] for _ in found]
     context.progress(0, len(jobs), f"{len(jobs)} studies, {sum(task.wanted for _, task in jobs)} trials")

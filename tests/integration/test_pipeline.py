@@ -34,6 +34,8 @@ def test_the_evidence_holds_what_the_gate_and_the_report_need(finished: Context)
         assert 0 <= horizon["deflated_sharpe"] <= horizon["probabilistic_sharpe"] <= 1
         # Two studies of two trials, the vote and its three members.
         assert horizon["trials"]["counted"] == 8
+        # Trials before the test and recipes in it share no day.
+        assert 2 <= horizon["trials"]["effective"] <= 8
         assert horizon["onnx"]["max_difference"] <= 1e-5
         assert horizon["onnx"]["rows"] == 10_000
 

@@ -66,6 +66,15 @@ def test_failed_and_pruned_trials_count(tracker):
     assert dict(tracker.ledger("1h")[0].metrics) == {}
 
 
+def test_daily_returns_of_trials_are_kept_by_their_hashes(tracker):
+    daily = {"first": "2019-01-01", "values": [0.01, -0.02]}
+    tried = [Trial("with", "complete", {}, {"auc": 0.5}, daily), Trial("without", "failed")]
+    for _ in range(2):
+        tracker.log_study("1h", "xgboost", "study", tried)
+    assert tracker.returns("1h") == {"with": daily}
+    assert tracker.returns("4h") == {}
+
+
 def test_a_trial_that_a_kill_left_half_written_is_finished(tracker):
     tags = {"kind": "trial", "horizon": "1h", "family": "xgboost", "trial_hash": "hash0", "state": "complete"}
     tracker.client.create_run(tracker.experiment, tags=tags)

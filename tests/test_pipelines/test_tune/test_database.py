@@ -14,9 +14,9 @@ import pytest
 from pipelines.tune import search
 from pipelines.tune.database import Database
 from pipelines.tune.errors import StudyError
-from pipelines.tune.search import open_study, run_study
+from pipelines.tune.search import run_study
 from pipelines.tune.study import StudyTask
-from tests.studies import TRIALS, Server, sqlite
+from tests.studies import TRIALS, Server, opened, sqlite
 
 
 def _unused_port() -> int:
@@ -25,11 +25,16 @@ def _unused_port() -> int:
         return int(free.getsockname()[1])
 
 
+def connect(database: Database) -> None:
+    with database.connected():
+        pass
+
+
 def test_who_does_not_answer_is_named_without_the_password() -> None:
     database = Database(f"postgresql://engine:s3cret@127.0.0.1:{_unused_port()}/studies", patience=1.0, grace=60)
     begin = time.monotonic()
     with pytest.raises(StudyError, match="does not answer") as caught:
-        database.open()
+        connect(database)
     assert 0.5 < time.monotonic() - begin < 10
     told = str(caught.value)
     assert "s3cret" not in told
@@ -42,20 +47,20 @@ def test_a_server_that_starts_late_is_waited_for(server: Server) -> None:
     late = threading.Timer(1.0, server.start)
     late.start()
     try:
-        storage = Database(server.url, patience=30.0, grace=60).open()
+        with Database(server.url, patience=30.0, grace=60).connected() as storage:
+            assert storage.engine.dialect.name == "postgresql"
     finally:
         late.join()
-    assert storage.engine.dialect.name == "postgresql"
 
 
 def test_a_refusal_is_not_waited_for(server: Server, tmp_path: Path) -> None:
     begin = time.monotonic()
     for wrong in (server.url.replace("s3cret", "wr0ng"), server.url.replace("/postgres", "/nowhere")):
         with pytest.raises(StudyError, match="refuses") as caught:
-            Database(wrong, patience=60.0, grace=60).open()
+            connect(Database(wrong, patience=60.0, grace=60))
         assert "wr0ng" not in str(caught.value)
     with pytest.raises(StudyError, match="unable to open database file"):
-        sqlite(tmp_path / "absent").open()
+        connect(sqlite(tmp_path / "absent"))
     assert time.monotonic() - begin < 20
 
 
@@ -64,7 +69,7 @@ def test_a_refusal_is_not_waited_for(server: Server, tmp_path: Path) -> None:
 )
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(StudyError, match="cannot be used") as caught:
-        Database(url, patience=60.0, grace=60).open()
+        connect(Database(url, patience=60.0, grace=60))
     assert "s3cret" not in str(caught.value)
     assert "postgresql://<user>" in str(caught.value)
 
@@ -72,7 +77,7 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
 def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(StudyError, match=r"no driver for postgresql\+psycopg"):
-        Database("postgresql://engine@127.0.0.1/studies", patience=60.0, grace=60).open()
+        connect(Database("postgresql://engine@127.0.0.1/studies", patience=60.0, grace=60))
 
 
 def test_a_connection_that_breaks_in_a_transaction_costs_no_trial(
@@ -105,14 +110,14 @@ def test_one_that_fails_again_and_again_is_given_up(task: StudyTask, monkeypatch
 
 def test_a_study_of_something_else_is_refused(task: StudyTask) -> None:
     with pytest.raises(StudyError, match="no study of xgboost over 1h is under way"):
-        open_study(task, join=True)
-    study = open_study(task)
-    assert open_study(task, join=True).study_name == study.study_name
+        opened(task, join=True)
+    study = opened(task)
+    assert opened(task, join=True).study_name == study.study_name
     other = replace(task, data=replace(task.data, y=1 - task.data.y))
     with pytest.raises(StudyError, match=r"belongs to other data and params: data .* there, .* here"):
-        open_study(other, join=True)
+        opened(other, join=True)
     with pytest.raises(StudyError, match="belongs to other code:"):
-        open_study(replace(task, code="newer"), join=True)
+        opened(replace(task, code="newer"), join=True)
     # Under the very name, as after someone has edited the database.
     study.set_user_attr("identity", other.parts)
     with pytest.raises(StudyError, match="belongs to other data and params"):

@@ -18,8 +18,8 @@ from pipelines.recipe import family_settings
 from pipelines.tracking import Tracker
 from pipelines.tune.errors import StudyError
 from pipelines.tune.join import join
-from pipelines.tune.search import open_study
 from pipelines.tune.tasks import searches
+from tests.studies import opened
 from tests.workspace import make_context, run_stages
 from trading.errors import StageError
 
@@ -73,7 +73,7 @@ def test_a_worker_needs_a_run(cli: Callable[..., Any], nested: Context) -> None:
 def test_what_a_worker_did_is_not_done_again(cli: Callable[..., Any], nested: Context) -> None:
     for search in searches(nested):
         for task in search.tasks:
-            open_study(task)
+            opened(task)
     idle = json.loads(cli("--timeout", "0", "--json").stdout)
     assert (idle["taken"], idle["stopped_by"]) == (0, "time")
     done = json.loads(cli("--json").stdout)

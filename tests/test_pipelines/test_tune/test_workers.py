@@ -22,10 +22,10 @@ from pipelines.tracking import Tracker, Trial
 from pipelines.tune import search
 from pipelines.tune.database import Database
 from pipelines.tune.places import decided, places
-from pipelines.tune.search import open_study, run_study, work
+from pipelines.tune.search import run_study, work
 from pipelines.tune.study import StudyTask
 from pipelines.tune.worker import WORKER, is_gone, this_worker
-from tests.studies import TRIALS, Server, sqlite, study_task, work_and_tell
+from tests.studies import TRIALS, Server, opened, sqlite, study_task, work_and_tell
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -43,7 +43,7 @@ def test_a_killed_worker_costs_no_trial_and_adds_none(
     database: Database, raw_params: dict[str, Any], sample_bars: pd.DataFrame, tmp_path: Path
 ) -> None:
     task = study_task(raw_params, sample_bars, database)
-    open_study(task)
+    opened(task)
     begun: Any = SPAWN.Queue()
     others: Any = SPAWN.Queue()
     # The first hangs in its second trial, the other one works on beside it.
@@ -52,7 +52,7 @@ def test_a_killed_worker_costs_no_trial_and_adds_none(
     numbers = [begun.get(timeout=60), begun.get(timeout=60)]
     other = SPAWN.Process(target=work_and_tell, args=(task, others, None, 0.1), daemon=True)
     other.start()
-    study = open_study(task)
+    study = opened(task)
     while len(decided(study.get_trials(deepcopy=False), TRIALS)) < 3:
         assert other.is_alive()
         time.sleep(0.1)
@@ -89,7 +89,7 @@ def test_a_server_that_is_restarted_loses_no_trial(
     # Another number of splits is another study than that of the other test.
     undisturbed = run_study(_with_splits(task, 3))
     restarted = _with_splits(replace(task, database=Database(server.url, patience=30.0, grace=60)), 3)
-    open_study(restarted)
+    opened(restarted)
     begun: Any = SPAWN.Queue()
     worker = SPAWN.Process(target=work_and_tell, args=(restarted, begun, None, 0.3), daemon=True)
     worker.start()
@@ -102,13 +102,13 @@ def test_a_server_that_is_restarted_loses_no_trial(
     server.start()
     worker.join(timeout=60)
     assert worker.exitcode == 0
-    study = open_study(restarted)
+    study = opened(restarted)
     assert [trial.state.name for trial in study.trials if trial.state.name == "FAIL"] == []
     assert run_study(restarted) == undisturbed
 
 
 def test_the_silent_worker_of_another_machine_is_failed_and_the_other_is_not(task: StudyTask) -> None:
-    study = open_study(task)
+    study = opened(task)
     silent, alive = (_claimed_elsewhere(study) for _ in range(2))
     heartbeat: Any = study._storage
     heartbeat.record_heartbeat(silent._trial_id)
@@ -131,7 +131,7 @@ def test_who_was_taken_for_dead_goes_on_with_what_is_left(task: StudyTask, monke
     def overtaken(trial: Any, *rest: Any) -> tuple[float, ...]:
         if not robbed:
             robbed.append(trial.number)
-            open_study(task).tell(trial.number, state=optuna.trial.TrialState.FAIL)
+            opened(task).tell(trial.number, state=optuna.trial.TrialState.FAIL)
         return honest(trial, *rest)
 
     monkeypatch.setattr(search, "objective", overtaken)
