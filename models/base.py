@@ -129,7 +129,13 @@ class SingleModel(SignalModel):
         values = as_float32(X)
         ends = complete_windows(values, self.window)
         rows = ends[~np.isnan(labels[ends]) & (weights[ends] > 0)]
-        require_rows(self.name, len(rows), self._rows_needed(), where=f"{len(X)} rows, windows of {self.window}")
+        if len(rows) < (needed := self._rows_needed()):
+            raise ModelError(
+                f"{len(rows)} labelled rows are too few to fit {self.name}",
+                where=f"{len(X)} rows of features, {len(ends)} of them with a complete window of {self.window}",
+                rule=f"at least {needed} labelled rows with complete windows",
+                remedy="give more bars, or settings that need fewer",
+            )
         self.classes_ = np.array([0, 1])
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
@@ -143,7 +149,7 @@ class SingleModel(SignalModel):
         """As :meth:`SignalModel.predict_proba`."""
         self._require_fitted()
         require_names(self.feature_names_in_.tolist(), X.columns, where=f"{self.name}.predict_proba")
-        require_order(X)
+        _require_order(X)
         values = as_float32(X)
         ends = complete_windows(values, self.window)
         up = np.full(len(X), np.nan)
@@ -183,19 +189,7 @@ def probabilities(up: NDArray[Any], index: pd.Index) -> pd.DataFrame:
     return pd.DataFrame({0: 1 - up, 1: up}, index=index)
 
 
-def require_rows(name: str, rows: int, needed: int, *, where: str) -> None:
-    """Raise a :class:`~trading.errors.ModelError` if fewer rows than needed can be learnt from."""
-    if rows < needed:
-        raise ModelError(
-            f"{rows} labelled rows are too few to fit {name}",
-            where=where,
-            rule=f"at least {needed} labelled rows with complete windows",
-            remedy="give more bars, or settings that need fewer",
-        )
-
-
-def require_order(X: pd.DataFrame) -> None:
-    """Raise a :class:`~trading.errors.ModelError` if rows are not in time order."""
+def _require_order(X: pd.DataFrame) -> None:
     if not (X.index.is_monotonic_increasing and X.index.is_unique):
         raise ModelError(
             "features are not in time order", rule="a strictly increasing index", remedy="sort the frame by time"
@@ -206,22 +200,14 @@ def aligned(
     X: pd.DataFrame, y: pd.Series, t_end: pd.Series, sample_weight: pd.Series | None
 ) -> tuple[Float64, Float64]:
     """Labels (NaN: context only) and weights, after checking that everything stands on the index of ``X``."""
-    labels, weights = on_one_index(X, y, t_end, sample_weight)
-    if odd := sorted(set(np.unique(labels[~np.isnan(labels)])) - {0.0, 1.0}):
-        raise ModelError(f"labels hold {odd[0]:g}", rule="1, 0 or NaN", remedy="encode the direction as 1 and 0")
-    return labels, weights
-
-
-def on_one_index(
-    X: pd.DataFrame, y: pd.Series, t_end: pd.Series, sample_weight: pd.Series | None
-) -> tuple[Float64, Float64]:
-    """As :func:`aligned`, of whatever is learnt."""
-    require_order(X)
+    _require_order(X)
     for name, series in (("y", y), ("t_end", t_end), ("sample_weight", sample_weight)):
         if series is not None and not series.index.equals(X.index):
             raise ModelError(f"{name} does not stand on the index of X", rule="one index for all", remedy="align them")
     labels = y.to_numpy(dtype=np.float64, na_value=np.nan).copy()
     labels[t_end.isna().to_numpy()] = np.nan
+    if odd := sorted(set(np.unique(labels[~np.isnan(labels)])) - {0.0, 1.0}):
+        raise ModelError(f"labels hold {odd[0]:g}", rule="1, 0 or NaN", remedy="encode the direction as 1 and 0")
     if sample_weight is None:
         return labels, np.ones(len(X))
     weights = sample_weight.to_numpy(dtype=np.float64)

@@ -11,14 +11,11 @@ if TYPE_CHECKING:
     from models.base import SignalModel
     from models.ensemble import Ensemble
     from models.out_of_fold import Splitter
-    from models.return_model import ReturnModel
     from models.selected import Selector
 
 # Networks over windows of bars, which take longest to fit.
 SEQUENCES = ("lstm", "transformer")
 FAMILIES = ("random_forest", "svm", "xgboost", *SEQUENCES)
-# Those that forecast returns as well as their direction.
-RETURN_FAMILIES = ("random_forest", "xgboost")
 
 
 def create_model(
@@ -57,7 +54,15 @@ def create_model(
     keywords = signature(family).parameters
     given: dict[str, Any] = {"seed": seed, "cv": cv, "checkpoints": checkpoints}
     injected = given.keys() & keywords.keys()
-    _require_settings(name, settings, set(keywords) - injected | {"crosses"})
+    known = set(keywords) - injected | {"crosses"}
+    for problem, keys in (("unknown", set(settings) - known), ("missing", known - set(settings))):
+        if keys:
+            raise ModelError(
+                f"{problem} setting {sorted(keys)[0]!r} of {name}",
+                where=f"params.models.{name}",
+                rule=f"exactly these: {', '.join(sorted(known))}",
+                remedy="mend the settings of this family",
+            )
     if "cv" in injected and cv is None and keywords["cv"].default is Parameter.empty:
         raise ModelError(
             f"{name} without a splitter",
@@ -75,32 +80,6 @@ def create_model(
     from models.selected import Selected
 
     return Selected(model, selector)
-
-
-def create_return_model(
-    name: str, settings: Mapping[str, Any], *, seed: int, volatility: str | None = None
-) -> "ReturnModel":
-    """An unfitted model of returns.
-
-    Parameters
-    ----------
-    name
-        One of ``RETURN_FAMILIES``.
-    settings
-        The other keywords of its constructor.
-    seed
-        Of everything random in it.
-    volatility
-        Column of the features in whose units returns are learnt; None learns them as they are.
-
-    Raises
-    ------
-    ModelError
-        For a family that forecasts no returns, and for settings that are missing or unknown.
-    """
-    family = _return_family(name)
-    _require_settings(name, settings, set(signature(family).parameters) - {"seed", "volatility"})
-    return family(**settings, seed=seed, volatility=volatility)
 
 
 def create_ensemble(
@@ -156,35 +135,6 @@ def create_ensemble(
         cv=cv,
         **(voting or {}),
     )
-
-
-def _require_settings(name: str, settings: Mapping[str, Any], known: set[str]) -> None:
-    for problem, keys in (("unknown", set(settings) - known), ("missing", known - set(settings))):
-        if keys:
-            raise ModelError(
-                f"{problem} setting {sorted(keys)[0]!r} of {name}",
-                where=f"params.models.{name}",
-                rule=f"exactly these: {', '.join(sorted(known))}",
-                remedy="mend the settings of this family",
-            )
-
-
-def _return_family(name: str) -> "Callable[..., ReturnModel]":
-    match name:
-        case "random_forest":
-            from models.random_forest_returns import RandomForestReturns
-
-            return RandomForestReturns
-        case "xgboost":
-            from models.gradient_boosting_returns import XGBoostReturns
-
-            return XGBoostReturns
-        case _:
-            raise ModelError(
-                f"no model of returns {name!r}",
-                rule=f"one of {', '.join(RETURN_FAMILIES)}",
-                remedy="choose one of them",
-            )
 
 
 def _family(name: str) -> "Callable[..., SignalModel]":

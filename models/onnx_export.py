@@ -62,31 +62,27 @@ def parity(model: "SignalModel", graph: "onnx.ModelProto", X: pd.DataFrame) -> f
 
 def forest_graph(forest: Any, *, features: int) -> "onnx.ModelProto":
     """Graph of a fitted scikit-learn forest with two classes."""
-    converted = converted_forest(forest, features=features, options={"zipmap": False})
-    return canonical(_rising_column(converted), window=None, features=features)
-
-
-def converted_forest(forest: Any, *, features: int, **options: Any) -> "onnx.ModelProto":
-    """A fitted scikit-learn forest as the converter leaves it."""
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType
 
-    types = [(INPUT, FloatTensorType([None, features]))]
-    return to_onnx(forest, initial_types=types, target_opset=_OPSETS, **options)
+    converted = to_onnx(
+        forest,
+        initial_types=[(INPUT, FloatTensorType([None, features]))],
+        options={"zipmap": False},
+        target_opset=_OPSETS,
+    )
+    return canonical(_rising_column(converted), window=None, features=features)
 
 
 def xgboost_graph(booster: Any, *, features: int) -> "onnx.ModelProto":
     """Graph of a fitted ``XGBClassifier`` with two classes."""
-    return canonical(_rising_column(converted_xgboost(booster, features=features)), window=None, features=features)
-
-
-def converted_xgboost(booster: Any, *, features: int) -> "onnx.ModelProto":
-    """A fitted model of XGBoost's as the converter leaves it."""
     from onnxmltools import convert_xgboost
     from onnxmltools.convert.common.data_types import FloatTensorType
 
-    types = [(INPUT, FloatTensorType([None, features]))]
-    return convert_xgboost(booster, initial_types=types, target_opset=_XGBOOST_OPSET)
+    converted = convert_xgboost(
+        booster, initial_types=[(INPUT, FloatTensorType([None, features]))], target_opset=_XGBOOST_OPSET
+    )
+    return canonical(_rising_column(converted), window=None, features=features)
 
 
 def keras_graph(network: Any, *, window: int, features: int) -> "onnx.ModelProto":
@@ -225,9 +221,7 @@ def _rising_column(model: "onnx.ModelProto") -> "onnx.ModelProto":
     return model
 
 
-def canonical(
-    model: "onnx.ModelProto", *, window: int | None, features: int, output: str = OUTPUT, width: int = 1
-) -> "onnx.ModelProto":
+def canonical(model: "onnx.ModelProto", *, window: int | None, features: int) -> "onnx.ModelProto":
     """The part of a graph that its output needs, in an order and with names that follow from its structure alone."""
     graph = model.graph
     producers = {name: node for node in graph.node for name in node.output}
@@ -250,9 +244,8 @@ def canonical(
             node = producers[name]
             names.update({output: f"t{len(nodes)}_{port}" for port, output in enumerate(node.output) if output})
             nodes.append(node)
-    names[graph.output[0].name] = output
-    renamed = [_renamed(node, names) for node in nodes]
-    return flat_model(renamed, tensors, window=window, features=features, output=output, width=width)
+    names[graph.output[0].name] = OUTPUT
+    return flat_model([_renamed(node, names) for node in nodes], tensors, window=window, features=features)
 
 
 def _renamed(node: Any, names: Mapping[str, str], prefix: str = "") -> Any:
@@ -286,16 +279,8 @@ def _copied(message: Any) -> Any:
     return copy
 
 
-def flat_model(
-    nodes: Sequence[Any],
-    tensors: Sequence[Any],
-    *,
-    window: int | None,
-    features: int,
-    output: str = OUTPUT,
-    width: int = 1,
-) -> "onnx.ModelProto":
-    """A model with the uniform interface of nodes that lead from ``input`` to ``output``, ``width`` numbers a row."""
+def flat_model(nodes: Sequence[Any], tensors: Sequence[Any], *, window: int | None, features: int) -> "onnx.ModelProto":
+    """A model with the uniform interface of nodes that lead from ``input`` to ``prob_up``."""
     from onnx import TensorProto, checker, helper
 
     shape = ["rows", features] if window is None else ["rows", window, features]
@@ -303,7 +288,7 @@ def flat_model(
         nodes,
         "model",
         [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["rows", width])],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["rows", 1])],
         initializer=tensors,
     )
     used = {node.domain for node in nodes} | {""}
