@@ -33,7 +33,7 @@ ENVIRONMENT = PATH="$$SYSTEM_PATH" PYTHON="$(PYTHON)" tools/environment.sh
 export SYSTEM_PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve ui schedule test check bench lock clean again
+.PHONY: help setup run serve ui schedule test check bench skill lock clean again
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -66,6 +66,11 @@ check: $(VENV)/.stamp ## style, types, layers
 bench: $(BENCH)/.stamp ## speed beside other libraries, in an environment of its own
 	@set -e; for script in benchmarks/[a-z]*.py; do \
 		name=$$(basename "$$script" .py); echo "== $$name"; $(BENCH)/bin/python -m "benchmarks.$$name" $(ARGS); \
+	done
+
+skill: $(BENCH)/.stamp ## how good models are: known, absent and real edges (resumes)
+	@set -e; for table in known null real budget; do \
+		$(BENCH)/bin/python -m benchmarks.skill $$table --page docs/skill.md $(ARGS); \
 	done
 
 # Versions stay as they are where they still fit; UPGRADE=1 takes the newest. One version for all Pythons, and no address

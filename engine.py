@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from commands import audit, card, data, features, simulate
+from commands import audit, card, data, features, simulate, tune
 from commands.console import load_settings, mendable, print_json, stdout_reserved
 
 app = typer.Typer(
@@ -30,7 +30,7 @@ Beside = Annotated[
 ]
 Symbol = Annotated[str | None, typer.Option(help="Such as BTC/USD or BTC-USD. Default: that of run.yaml.")]
 Timeframe = Annotated[str | None, typer.Option(help="Length of a bar, such as 1h. Default: that of run.yaml.")]
-Profile = Annotated[str, typer.Option(help="How much is computed: quick, or a profile of params.yaml such as full.")]
+Profile = Annotated[str, typer.Option(help="How much is computed: quick, or a profile such as full, or full+nested.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")]
 
 
@@ -46,6 +46,9 @@ def run(
         str | None, typer.Option(help="Use nothing known later than this ISO time (UTC). Default: the newest bar.")
     ] = None,
     profile: Profile = "quick",
+    nested: Annotated[
+        bool, typer.Option("--nested", help="Tune before each test block anew, on its own past: slower.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Validate bars, train and test models on them, judge and register the result, and say what it signals now."""
@@ -53,6 +56,7 @@ def run(
     from flows.request import identity
 
     settings = load_settings()
+    profile = f"{profile}+nested" if nested else profile
     meant = identity(settings, bars, symbol, timeframe, as_of, exchange, context)
     durations = Durations(settings.state / "state" / "durations.json", f"{meant.instrument.name} {profile}")
     with stdout_reserved(), progress(durations) as (tell, tally):
@@ -198,6 +202,7 @@ def ui(
 
 app.command()(simulate.simulate)
 app.command()(audit.audit)
+app.command()(tune.tune)
 app.command()(card.card)
 app.add_typer(data.app, name="data")
 app.add_typer(features.app, name="features")

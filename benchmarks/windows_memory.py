@@ -15,7 +15,7 @@ from statistics import median
 
 import numpy as np
 
-from models.training import Plan, train
+from models.training import Plan, cross_entropy, train
 from pipelines.settings import quiet_environment
 
 WAYS = ("gathered", "materialised")
@@ -61,7 +61,16 @@ def trained(way: str, arguments: argparse.Namespace) -> tuple[int, float]:
         # A window is one long row, so that the loop finds it whole.
         data = tf.reshape(tf.gather(data, rows[:, None] + np.arange(1 - window, 1)), (len(rows), window * features))
         rows = np.arange(len(rows))
-    train(network, data, rows, labels, np.ones(len(rows)), plan=plan, generator=np.random.default_rng(1))
+    train(
+        network,
+        data,
+        rows,
+        labels,
+        np.ones(len(rows)),
+        plan=plan,
+        loss=cross_entropy,
+        generator=np.random.default_rng(1),
+    )
     return _resident("VmHWM") - before, time.process_time() - start
 
 

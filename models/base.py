@@ -25,7 +25,8 @@ class SignalModel(BaseEstimator, ABC):
     stay in it with a NaN in ``y`` (or a NaT in ``t_end``, or a weight of zero): they are context for the windows of
     later rows and nothing else, so windows are made of consecutive bars even where a purge removed labels. Features
     are seen as float32 by every family, as they are by the graphs that serve them. A row whose window holds a value
-    that is not finite is never learnt from, and its probability is NaN.
+    that is not finite in a row of context is never learnt from, and its probability is NaN; a labelled row that is not
+    finite itself is refused.
 
     If the training labels are of one class only, that class is predicted with certainty.
 
@@ -72,7 +73,8 @@ class SignalModel(BaseEstimator, ABC):
         Raises
         ------
         ModelError
-            If the frames do not belong together, are out of order, or hold too few labelled rows.
+            If the frames do not belong together, are out of order, or hold too few labelled rows, or a labelled row
+            with a value that is not finite.
         """
 
     @abstractmethod
@@ -128,6 +130,7 @@ class SingleModel(SignalModel):
         labels, weights = aligned(X, y, t_end, sample_weight)
         values = as_float32(X)
         ends = complete_windows(values, self.window)
+        require_finite(X, values, ~np.isnan(labels) & (weights > 0), name=self.name)
         rows = ends[~np.isnan(labels[ends]) & (weights[ends] > 0)]
         if len(rows) < (needed := self._rows_needed()):
             raise ModelError(
@@ -149,7 +152,7 @@ class SingleModel(SignalModel):
         """As :meth:`SignalModel.predict_proba`."""
         self._require_fitted()
         require_names(self.feature_names_in_.tolist(), X.columns, where=f"{self.name}.predict_proba")
-        _require_order(X)
+        in_time_order(X)
         values = as_float32(X)
         ends = complete_windows(values, self.window)
         up = np.full(len(X), np.nan)
@@ -189,24 +192,61 @@ def probabilities(up: NDArray[Any], index: pd.Index) -> pd.DataFrame:
     return pd.DataFrame({0: 1 - up, 1: up}, index=index)
 
 
-def _require_order(X: pd.DataFrame) -> None:
+def in_time_order(X: pd.DataFrame) -> None:
+    """Refuse a frame that is not."""
     if not (X.index.is_monotonic_increasing and X.index.is_unique):
         raise ModelError(
             "features are not in time order", rule="a strictly increasing index", remedy="sort the frame by time"
         )
 
 
+def require_finite(X: pd.DataFrame, values: Float32, learnt: NDArray[np.bool_], *, name: str) -> None:
+    """Refuse rows that are to be learnt from and hold what is not finite, naming the columns.
+
+    Parameters
+    ----------
+    X, values
+        Features, and as float32, shape (n, features).
+    learnt
+        Which rows have a label and a weight, shape (n,).
+    name
+        Of who would learn.
+
+    Raises
+    ------
+    ModelError
+        With the number of such rows by column, the worst ten first.
+    """
+    holes = (~np.isfinite(values) & learnt[:, None]).sum(axis=0)
+    if not holes.any():
+        return
+    worst = [place for place in np.argsort(-holes, kind="stable")[:10] if holes[place]]
+    rest = int((holes > 0).sum()) - len(worst)
+    listed = ", ".join(f"{X.columns[place]} ({holes[place]})" for place in worst) + (
+        f" and {rest} more" if rest else ""
+    )
+    raise ModelError(
+        f"rows to learn {name} from hold NaN or infinity in {int((holes > 0).sum())} column(s): {listed}",
+        where=f"{int(learnt.sum())} labelled rows",
+        rule="a row with a label has all its features",
+        remedy="drop the features' warm-up, or take the label away from such rows: then they are context only",
+    )
+
+
 def aligned(
-    X: pd.DataFrame, y: pd.Series, t_end: pd.Series, sample_weight: pd.Series | None
+    X: pd.DataFrame, y: pd.Series, t_end: pd.Series, sample_weight: pd.Series | None, *, classes: bool = True
 ) -> tuple[Float64, Float64]:
-    """Labels (NaN: context only) and weights, after checking that everything stands on the index of ``X``."""
-    _require_order(X)
+    """Labels (NaN: context only) and weights, after checking that everything stands on the index of ``X``.
+
+    ``classes``: whether labels are 1 and 0, or returns.
+    """
+    in_time_order(X)
     for name, series in (("y", y), ("t_end", t_end), ("sample_weight", sample_weight)):
         if series is not None and not series.index.equals(X.index):
             raise ModelError(f"{name} does not stand on the index of X", rule="one index for all", remedy="align them")
     labels = y.to_numpy(dtype=np.float64, na_value=np.nan).copy()
     labels[t_end.isna().to_numpy()] = np.nan
-    if odd := sorted(set(np.unique(labels[~np.isnan(labels)])) - {0.0, 1.0}):
+    if classes and (odd := sorted(set(np.unique(labels[~np.isnan(labels)])) - {0.0, 1.0})):
         raise ModelError(f"labels hold {odd[0]:g}", rule="1, 0 or NaN", remedy="encode the direction as 1 and 0")
     if sample_weight is None:
         return labels, np.ones(len(X))

@@ -12,7 +12,7 @@ from models.blend import VOTE, Blend, Method
 from models.calibration import fit_calibration, log_odds, sigmoid
 from models.out_of_fold import Splitter, out_of_fold
 from models.overlap import labels_at_once
-from trading.errors import ModelError
+from trading.errors import ModelError, TooFewBarsError
 
 if TYPE_CHECKING:
     import onnx
@@ -79,8 +79,6 @@ class Ensemble(SignalModel):
         ModelError
             As :meth:`SignalModel.fit`, if members and weights do not fit each other, and if something is to be learnt
             on held-out rows and there is no splitter, or not enough of them.
-        TooFewBarsError
-            What the splitter raises.
         """
         names = [model.name for model in self.models]
         if not names or len(set(names)) < len(names) or VOTE in names:
@@ -90,19 +88,16 @@ class Ensemble(SignalModel):
         if len(self.weights) != len(names):
             raise ModelError(f"weights {self.weights} of {names}", rule="one positive weight each", remedy="mend them")
         blend = self.given
-        if self.learns:
+        labels, _ = aligned(X, y, t_end, sample_weight)
+        # Members that have seen one class are sure of it, and there is nothing to learn about them.
+        if self.learns and len(np.unique(labels[~np.isnan(labels)])) != 1:
             if self.cv is None:
                 raise ModelError(
                     f"a {self.method} vote with calibration {self.calibration} and no splitter",
                     rule="it is learnt on purged splits",
                     remedy="give cv",
                 )
-            held = pd.DataFrame(
-                {
-                    model.name: out_of_fold(model, X, y, t_end=t_end, sample_weight=sample_weight, cv=self.cv)
-                    for model in self.models
-                }
-            )
+            held = self._held_out(X, y, t_end, sample_weight, self.cv)
             blend = self.learnt(held, y, t_end=t_end, sample_weight=sample_weight)
         fitted = [clone(model).fit(X, y, t_end=t_end, sample_weight=sample_weight) for model in self.models]
         self.models_: list[SignalModel] = fitted
@@ -152,6 +147,26 @@ class Ensemble(SignalModel):
             blend = fit_stack(odds, happened, weighed / shared, np.asarray(self.weights), self.penalty)
         calibrated = fit_calibration(self.calibration, blend.vote(said).to_numpy(), happened, weighed)
         return Blend(blend.method, blend.weights, blend.intercept, calibrated)
+
+    def _held_out(
+        self, X: pd.DataFrame, y: pd.Series, t_end: pd.Series, sample_weight: pd.Series | None, cv: Splitter
+    ) -> pd.DataFrame:
+        """What clones of the members say about rows that are held back from them."""
+        try:
+            return pd.DataFrame(
+                {
+                    model.name: out_of_fold(model, X, y, t_end=t_end, sample_weight=sample_weight, cv=cv)
+                    for model in self.models
+                }
+            )
+        except TooFewBarsError as error:
+            raise ModelError(
+                f"{int(y.notna().sum())} labelled rows are too few to fit a {self.method} vote with calibration "
+                f"{self.calibration}",
+                where=str(error),
+                rule="some are held back, to learn about the members from",
+                remedy="give more bars, or hold back less (inner in params.yaml)",
+            ) from error
 
     def predict_members(self, X: pd.DataFrame) -> pd.DataFrame:
         """Probability of a rise by each member, and their vote.

@@ -1,6 +1,6 @@
 """From a family's name in ``params.yaml`` to a model. Nothing is imported before it is asked for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,14 @@ if TYPE_CHECKING:
     from models.base import SignalModel
     from models.ensemble import Ensemble
     from models.out_of_fold import Splitter
+    from models.returns import ReturnModel
     from models.selected import Selector
 
 # Networks over windows of bars, which take longest to fit.
 SEQUENCES = ("lstm", "transformer")
 FAMILIES = ("random_forest", "svm", "xgboost", *SEQUENCES)
+# Families that also forecast means and quantiles of returns.
+RETURNS = ("xgboost", *SEQUENCES)
 
 
 def create_model(
@@ -80,6 +83,48 @@ def create_model(
     from models.selected import Selected
 
     return Selected(model, selector)
+
+
+def create_return_model(
+    name: str,
+    settings: Mapping[str, Any],
+    levels: Sequence[float],
+    *,
+    seed: int,
+    cv: "Splitter | None" = None,
+    checkpoints: Path | None = None,
+) -> "ReturnModel":
+    """An unfitted model of the mean and of quantiles of returns.
+
+    Parameters
+    ----------
+    name
+        One of ``RETURNS``.
+    settings
+        As :func:`create_model`; products of features are found by what they say about directions, and left out here.
+    levels
+        Of the quantiles, rising, between 0 and 1.
+    seed, cv, checkpoints
+        As :func:`create_model`.
+
+    Raises
+    ------
+    ModelError
+        As :func:`create_model`, and for a family that forecasts directions only.
+    """
+    if name not in RETURNS:
+        _family(name)
+        raise ModelError(
+            f"{name} forecasts no returns", rule=f"one of {', '.join(RETURNS)}", remedy="choose one of them"
+        )
+    direction = create_model(name, {**settings, "crosses": 0}, seed=seed, cv=cv, checkpoints=checkpoints)
+    if name in SEQUENCES:
+        from models.network_returns import NetworkReturns
+
+        return NetworkReturns(direction, levels)
+    from models.boosted_returns import BoostedReturns
+
+    return BoostedReturns(levels=levels, **direction.get_params(deep=False))
 
 
 def create_ensemble(

@@ -221,7 +221,9 @@ def _rising_column(model: "onnx.ModelProto") -> "onnx.ModelProto":
     return model
 
 
-def canonical(model: "onnx.ModelProto", *, window: int | None, features: int) -> "onnx.ModelProto":
+def canonical(
+    model: "onnx.ModelProto", *, window: int | None, features: int, columns: int | None = 1
+) -> "onnx.ModelProto":
     """The part of a graph that its output needs, in an order and with names that follow from its structure alone."""
     graph = model.graph
     producers = {name: node for node in graph.node for name in node.output}
@@ -245,7 +247,8 @@ def canonical(model: "onnx.ModelProto", *, window: int | None, features: int) ->
             names.update({output: f"t{len(nodes)}_{port}" for port, output in enumerate(node.output) if output})
             nodes.append(node)
     names[graph.output[0].name] = OUTPUT
-    return flat_model([_renamed(node, names) for node in nodes], tensors, window=window, features=features)
+    renamed = [_renamed(node, names) for node in nodes]
+    return flat_model(renamed, tensors, window=window, features=features, columns=columns)
 
 
 def _renamed(node: Any, names: Mapping[str, str], prefix: str = "") -> Any:
@@ -279,7 +282,9 @@ def _copied(message: Any) -> Any:
     return copy
 
 
-def flat_model(nodes: Sequence[Any], tensors: Sequence[Any], *, window: int | None, features: int) -> "onnx.ModelProto":
+def flat_model(
+    nodes: Sequence[Any], tensors: Sequence[Any], *, window: int | None, features: int, columns: int | None = 1
+) -> "onnx.ModelProto":
     """A model with the uniform interface of nodes that lead from ``input`` to ``prob_up``."""
     from onnx import TensorProto, checker, helper
 
@@ -288,7 +293,7 @@ def flat_model(nodes: Sequence[Any], tensors: Sequence[Any], *, window: int | No
         nodes,
         "model",
         [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["rows", 1])],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["rows", columns or "columns"])],
         initializer=tensors,
     )
     used = {node.domain for node in nodes} | {""}

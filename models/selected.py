@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from models.base import SignalModel, aligned, probabilities
+from models.base import SignalModel, aligned, probabilities, require_finite
 from models.feature_names import require_names
 from models.windows import as_float32, complete_windows
 from trading.errors import ModelError, TooFewBarsError
@@ -77,6 +77,7 @@ class Selected(SignalModel):
     def fit(self, X: pd.DataFrame, y: pd.Series, *, t_end: pd.Series, sample_weight: pd.Series | None = None) -> Self:
         """Choose columns, then fit a clone of the model on them; parameters and errors as :meth:`SignalModel.fit`."""
         labels, weights = aligned(X, y, t_end, sample_weight)
+        require_finite(X, as_float32(X), ~np.isnan(labels) & (weights > 0), name=self.name)
         # A hole in a column that is not chosen would otherwise be no hole for this model, and be one for its graph.
         labels[~self._complete(X)] = np.nan
         learnt = ~np.isnan(labels) & (weights > 0)

@@ -6,7 +6,7 @@ Every batch has one shape, so that a row's result does not depend on how many ro
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from models.base import Float64, SingleModel
 from models.checkpoint import Checkpoint, fit_identity
 from models.out_of_fold import Rows, Splitter
 from models.scaling import CLIP, RobustScaler
-from models.training import Epoch, Plan, train
+from models.training import Epoch, Plan, cross_entropy, train
 from models.windows import Float32, Positions
 from trading.errors import ModelError, TooFewBarsError
 
@@ -75,6 +75,24 @@ class SequenceModel(SingleModel):
         return self.window + 1
 
     def _fit(self, values: Float32, rows: Positions, labels: Float64, weights: Float64, t_end: pd.Series) -> None:
+        self.learn(values, rows, labels, weights, t_end, head=DIRECTION)
+
+    def learn(
+        self, values: Float32, rows: Positions, targets: Float64, weights: Float64, t_end: pd.Series, *, head: "Head"
+    ) -> None:
+        """Train the layers below a head.
+
+        Parameters
+        ----------
+        values
+            All rows of features, shape (n, features).
+        rows
+            Last row of each training window.
+        targets, weights, t_end
+            What each of them is to say, its weight, and when that is known.
+        head
+            What is above the layers.
+        """
         import keras
         import tensorflow as tf
 
@@ -86,25 +104,26 @@ class SequenceModel(SingleModel):
         taken = learnt[(len(learnt) - 1) % self.stride :: self.stride]
         inputs = keras.Input((self.window, values.shape[1]), name="input")
         body = self._body(inputs, seeds)
-        output = keras.layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)))
-        logit = output(body)
-        self.network_ = keras.Model(inputs, keras.ops.sigmoid(logit))
+        output = keras.layers.Dense(head.width, kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)))
+        raw = output(body)
+        self.network_ = keras.Model(inputs, raw if head.finish is None else head.finish(raw))
         self._forward: Callable[[Any, Any], Any] = _traced(self.network_, self.window)
         data = tf.constant(self.scaler_.apply(values))
 
         def judge() -> float:
-            return _log_loss(labels[tail], self._up(data, rows[tail]), weights[tail])
+            return head.judged(targets[tail], self._outputs(data, rows[tail]), weights[tail])
 
         self.history_: list[Epoch] = train(
-            keras.Model(inputs, logit),
+            keras.Model(inputs, raw),
             data,
             rows[taken],
-            labels[taken],
+            targets[taken],
             weights[taken],
             plan=Plan(**{field.name: getattr(self, field.name) for field in fields(Plan)}),
             generator=np.random.default_rng(next(seeds)),
+            loss=head.loss,
             judge=judge if len(tail) else None,
-            checkpoint=self._checkpoint(values, rows, labels, weights, taken, tail),
+            checkpoint=self._checkpoint(head, values, rows, targets, weights, taken, tail),
         )
 
     def _held_back(self, t_end: pd.Series) -> tuple[Rows, Rows]:
@@ -128,45 +147,102 @@ class SequenceModel(SingleModel):
             ) from error
         return learnt, tail
 
-    def _checkpoint(self, *arrays: NDArray[Any]) -> Checkpoint | None:
+    def _checkpoint(self, head: "Head", *arrays: NDArray[Any]) -> Checkpoint | None:
         """Where this fit of these arrays is kept."""
         if self.checkpoints is None:
             return None
-        settings = {"family": self.name, **self.get_params(deep=False)}
+        settings = {"family": self.name, "head": head.key, **self.get_params(deep=False)}
         # How rows are held back, the arrays say; where checkpoints lie changes no bit.
         del settings["cv"], settings["checkpoints"]
         return Checkpoint(self.checkpoints, fit_identity(settings, arrays))
 
     def _predict(self, values: Float32, ends: Positions) -> NDArray[Any]:
+        return self.outputs(values, ends)[:, 0]
+
+    def outputs(self, values: Float32, ends: Positions) -> NDArray[np.float64]:
+        """What the fitted network says about the windows of raw features that end at ``ends``, shape (n, outputs)."""
         import tensorflow as tf
 
         if not hasattr(self, "_forward"):
             single_thread()
             self._forward = _traced(self.network_, self.window)
-        return self._up(tf.constant(self.scaler_.apply(values)), ends)
+        return self._outputs(tf.constant(self.scaler_.apply(values)), ends)
 
-    def _up(self, data: Any, ends: Positions) -> NDArray[Any]:
-        """Probability of a rise for windows of scaled rows."""
+    def _outputs(self, data: Any, ends: Positions) -> NDArray[np.float64]:
+        """The same for windows of scaled rows."""
         import tensorflow as tf
 
-        up = np.empty(len(ends))
+        said = np.empty((len(ends), self.network_.output_shape[-1]))
         for start in range(0, len(ends), _PREDICT_BATCH):
             batch = ends[start : start + _PREDICT_BATCH]
             # Repeats fill the last batch up to the shape that was traced; their results are dropped.
             filled = np.resize(batch, _PREDICT_BATCH).astype(np.int32)
-            up[start : start + len(batch)] = self._forward(data, tf.constant(filled)).numpy()[: len(batch)]
-        return up
+            said[start : start + len(batch)] = self._forward(data, tf.constant(filled)).numpy()[: len(batch)]
+        return said
 
     def _to_onnx(self) -> "onnx.ModelProto":
+        return self.graph(features=self.n_features_in_)
+
+    def graph(self, *, features: int) -> "onnx.ModelProto":
+        """Graph of the fitted network behind its scaler, from raw features."""
         from models.onnx_export import keras_graph, scaled_graph
 
-        shape = {"window": self.window, "features": self.n_features_in_}
+        shape = {"window": self.window, "features": features}
         graph = keras_graph(self.network_, **shape)
         return scaled_graph(graph, self.scaler_.centre, self.scaler_.scale, CLIP, **shape)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the traced function out: a worker process traces its own."""
         return {key: value for key, value in super().__getstate__().items() if key != "_forward"}
+
+
+@dataclass(frozen=True)
+class Head:
+    """What is above a network's layers.
+
+    Parameters
+    ----------
+    width
+        Number of outputs.
+    loss
+        From targets (n,) and raw outputs (n, width) to the loss of each row (n,), in TensorFlow.
+    finish
+        From raw outputs to what the network says; None leaves them.
+    key
+        Names it in the identity of a checkpoint.
+    score
+        From targets and what the network says to the loss of each row, in numpy; None takes ``loss``.
+    """
+
+    width: int
+    loss: Callable[[Any, Any], Any]
+    finish: Callable[[Any], Any] | None
+    key: str
+    score: Callable[[Float64, NDArray[np.float64]], NDArray[np.float64]] | None = None
+
+    def judged(self, targets: Float64, said: NDArray[np.float64], weights: Float64) -> float:
+        """Weighted mean loss of what a network says."""
+        if self.score is not None:
+            each = self.score(targets, said)
+        else:
+            each = np.asarray(self.loss(targets.astype(np.float32), said.astype(np.float32)))
+        return float(np.average(each, weights=weights))
+
+
+def _sigmoid(logits: Any) -> Any:
+    import keras
+
+    return keras.ops.sigmoid(logits)
+
+
+def _log_loss(labels: Float64, said: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cross-entropy of forecasts no surer than float32 can say."""
+    # Clipping keeps NaN, so that a network that has come apart does not look well.
+    sure = np.clip(said[:, 0], _SURE, 1 - _SURE)
+    return -np.where(labels == 1, np.log(sure), np.log1p(-sure))
+
+
+DIRECTION = Head(width=1, loss=cross_entropy, finish=_sigmoid, key="direction", score=_log_loss)
 
 
 def single_thread() -> None:
@@ -196,16 +272,9 @@ def _traced(network: Any, window: int) -> Callable[[Any, Any], Any]:
     offsets = tf.range(1 - window, 1)
 
     def forward(data: Any, ends: Any) -> Any:
-        return network(tf.gather(data, ends[:, None] + offsets), training=False)[:, 0]
+        return network(tf.gather(data, ends[:, None] + offsets), training=False)
 
     traced: Callable[[Any, Any], Any] = tf.function(forward, autograph=False).get_concrete_function(
         tf.TensorSpec([None, network.input_shape[-1]], tf.float32), tf.TensorSpec([_PREDICT_BATCH], tf.int32)
     )
     return traced
-
-
-def _log_loss(labels: Float64, up: NDArray[Any], weights: Float64) -> float:
-    """Weighted mean of the cross-entropy, of forecasts no surer than float32 can say."""
-    # Clipping keeps NaN, so that a network that has come apart does not look well.
-    sure = np.clip(up, _SURE, 1 - _SURE)
-    return float(np.average(-np.where(labels == 1, np.log(sure), np.log1p(-sure)), weights=weights))

@@ -61,6 +61,7 @@ def train(
     weights: Float64,
     *,
     plan: Plan,
+    loss: Callable[[Any, Any], Any],
     generator: np.random.Generator,
     judge: Callable[[], float] | None = None,
     checkpoint: Checkpoint | None = None,
@@ -70,13 +71,15 @@ def train(
     Parameters
     ----------
     network
-        Keras model from windows (N, window, features) to logits (N, 1); penalties of its layers are minimised too.
+        Keras model from windows (N, window, features) to outputs (N, k); penalties of its layers are minimised too.
     values
         Features as the network takes them, shape (rows, features), in time order.
     rows, labels, weights
         Last row of each training window, its label and its weight; weights are taken relative to their mean.
     plan
         Batches are of equal size, at most ``plan.batch_size``.
+    loss
+        From targets (n,) and the network's outputs (n, k) to the loss of each row (n,).
     generator
         Shuffles the rows before each epoch.
     judge
@@ -110,11 +113,11 @@ def train(
 
     def descend(ends: Any, target: Any, weight: Any) -> Any:
         with tf.GradientTape() as tape:
-            logits = network(tf.gather(data, ends[:, None] + offsets), training=True)[:, 0]
-            loss = tf.reduce_sum(weight * tf.nn.sigmoid_cross_entropy_with_logits(labels=target, logits=logits))
-            penalised = loss + sum(network.losses)
+            outputs = network(tf.gather(data, ends[:, None] + offsets), training=True)
+            mean = tf.reduce_sum(weight * loss(target, outputs))
+            penalised = mean + sum(network.losses)
         optimizer.apply(tape.gradient(penalised, network.trainable_variables), network.trainable_variables)
-        return loss
+        return mean
 
     floats = tf.TensorSpec([size], tf.float32)
     step = tf.function(descend, autograph=False).get_concrete_function(tf.TensorSpec([size], tf.int32), floats, floats)
@@ -137,12 +140,12 @@ def train(
             weight = np.zeros(size, dtype=np.float32)
             weight[: len(batch)] = relative[batch] / len(batch)
             filled = np.resize(batch, size)
-            loss = step(
+            mean = step(
                 tf.constant(rows[filled].astype(np.int32)),
                 tf.constant(labels[filled].astype(np.float32)),
                 tf.constant(weight),
             )
-            total += float(loss) * len(batch)
+            total += float(mean) * len(batch)
         rate = float(schedule(batches * (len(history) + 1) - 1))
         history.append(Epoch(total / len(rows), None if judge is None else judge(), rate))
         _require_finite(history, network, plan)
@@ -157,6 +160,13 @@ def train(
     if checkpoint is not None:
         checkpoint.remove()
     return history
+
+
+def cross_entropy(target: Any, logits: Any) -> Any:
+    """Cross-entropy of classes 1 and 0 (n,) from logits (n, 1)."""
+    import tensorflow as tf
+
+    return tf.nn.sigmoid_cross_entropy_with_logits(labels=target, logits=logits[:, 0])
 
 
 def best_epoch(history: list[Epoch]) -> int:

@@ -45,7 +45,7 @@ Group = Literal[
 ]
 Family = Literal["random_forest", "svm", "xgboost", "lstm", "transformer"]
 SelectionMethod = Literal["none", "mutual_information", "permutation", "clusters"]
-Tunable = Literal["random_forest", "xgboost"]
+Objective = Literal["log_loss", "turnover", "latency"]
 
 
 class Strict(BaseModel):
@@ -239,24 +239,27 @@ class Range(Strict):
 
 
 class TuneParams(Strict):
-    """Search for hyperparameters, on bars before the first test bar only."""
+    """Search for hyperparameters, on bars before a test only."""
 
+    nested: bool
     splits: Count
-    trials: dict[Tunable, Count]
+    objectives: Annotated[list[Objective], Field(min_length=1)]
+    trials: dict[Family, Count]
+    timeout_seconds: NonNegative
     startup_trials: Count
-    search: dict[Tunable, dict[str, Range]]
+    select: NonNegativeCount
+    search: dict[Family, dict[str, Range]]
 
     @model_validator(mode="after")
     def _searchable(self) -> Self:
         if missing := set(self.trials) - set(self.search):
             raise ValueError(f"trials without a search space: {sorted(missing)}")
-        known: dict[str, set[str]] = {
-            "random_forest": set(RandomForestParams.model_fields),
-            "xgboost": set(XGBoostParams.model_fields),
-        }
-        for family, space in self.search.items():
-            if unknown := set(space) - known[family]:
-                raise ValueError(f"{family} has no parameter {sorted(unknown)}")
+        return self
+
+    @model_validator(mode="after")
+    def _skilled(self) -> Self:
+        if self.objectives[0] != "log_loss" or len(set(self.objectives)) < len(self.objectives):
+            raise ValueError("objectives must begin with log_loss, and name none twice")
         return self
 
 
@@ -344,6 +347,29 @@ class Params(Strict):
     gate: GateParams
     profiles: dict[str, dict[str, Any]]
 
+    @model_validator(mode="after")
+    def _drawable(self) -> Self:
+        """Both ends of each range must be values that the family takes."""
+        for family, space in self.tune.search.items():
+            schema = getattr(self.models, family)
+            if unknown := set(space) - set(type(schema).model_fields):
+                raise ValueError(f"tune.search.{family} has no parameter {sorted(unknown)}")
+            for name, span in space.items():
+                for end in (span.low, span.high):
+                    try:
+                        type(schema).model_validate(schema.model_dump() | {name: end})
+                    except ValidationError as error:
+                        wrong = [str(issue["msg"]) for issue in error.errors() if name in issue["loc"]]
+                        if wrong:
+                            raise ValueError(f"tune.search.{family}.{name}: {end} is no value: {wrong[0]}") from error
+        return self
+
+    @model_validator(mode="after")
+    def _selectable(self) -> Self:
+        if self.tune.select > len(self.models.voting):
+            raise ValueError(f"tune.select: {self.tune.select} of {len(self.models.voting)} families that vote")
+        return self
+
 
 class RunIdentity(Strict):
     """All of ``run.yaml``: the instrument, its bars, the folder of what stands beside them, the moment it stands at."""
@@ -379,32 +405,47 @@ def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def parse_params(raw: Mapping[str, Any], *, profile: str = "quick", where: str = "params.yaml") -> Params:
-    """Params with a profile applied.
+def profiled(raw: Mapping[str, Any], profile: str, where: str = "params.yaml") -> dict[str, Any]:
+    """Content of ``params.yaml`` with profiles on top.
 
     Parameters
     ----------
     raw
         Content of ``params.yaml``.
     profile
-        ``quick`` takes the file as it stands; any other name is looked up under ``profiles``.
+        ``quick`` takes the file as it stands; any other name is looked up under ``profiles``. Several names are joined
+        with ``+``, as in ``full+nested``; what a later one says goes before what an earlier one says.
+
+    Raises
+    ------
+    ParamsError
+        For an unknown profile.
+    """
+    profiles = raw.get("profiles") or {}
+    result = dict(raw)
+    for name in profile.split("+"):
+        if name == "quick":
+            continue
+        if name not in profiles:
+            raise ParamsError(
+                f"unknown profile {name!r}",
+                where=where,
+                rule="quick, or a name under profiles",
+                remedy=f"choose one of: {', '.join(['quick', *profiles])}",
+            )
+        result = overlay(result, profiles[name])
+    return result
+
+
+def parse_params(raw: Mapping[str, Any], *, profile: str = "quick", where: str = "params.yaml") -> Params:
+    """Params with a profile applied; see :func:`profiled`.
 
     Raises
     ------
     ParamsError
         For an unknown profile or key, a wrong type, or a value out of range.
     """
-    profiles = raw.get("profiles") or {}
-    if profile != "quick":
-        if profile not in profiles:
-            raise ParamsError(
-                f"unknown profile {profile!r}",
-                where=where,
-                rule="quick, or a name under profiles",
-                remedy=f"choose one of: {', '.join(['quick', *profiles])}",
-            )
-        raw = overlay(raw, profiles[profile])
-    return _checked(Params, raw, where)
+    return _checked(Params, profiled(raw, profile, where), where)
 
 
 def read_params(path: Path, *, profile: str = "quick") -> Params:

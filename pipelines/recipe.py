@@ -1,6 +1,6 @@
 """The recipe of one horizon: which families, with which settings, voting with which weights."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pipelines.artifacts import content_hash
@@ -10,18 +10,28 @@ from pipelines.params import Params
 TRAINING = ("seed", "features", "labels", "costs", "positions", "models", "inner", "selection", "tune", "backtest")
 
 
-def family_settings(params: Params, tuned: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Settings of every voting family: those of ``params.yaml`` with the tuned values on top.
+# What a search found: values by family, and None for a family that it left out of the vote.
+Tuned = Mapping[str, Mapping[str, Any] | None]
+
+
+def family_settings(params: Params, tuned: Tuned) -> dict[str, dict[str, Any]]:
+    """Settings of every family that votes: those of ``params.yaml`` with the tuned values on top.
 
     Parameters
     ----------
     params
         Params of the run.
     tuned
-        Tuned hyperparameters by family; a family without any keeps its settings.
+        Tuned hyperparameters by family; a family without any keeps its settings, one that has None does not vote.
     """
     base = params.models.model_dump()
-    return {family: {**base[family], **tuned.get(family, {})} for family in params.models.voting}
+    found = {family: tuned.get(family, {}) for family in params.models.voting}
+    return {family: {**base[family], **values} for family, values in found.items() if values is not None}
+
+
+def votes(params: Params, settings: Collection[str]) -> dict[str, float]:
+    """Weights of the families that have settings, in the order of ``models.voting``."""
+    return {str(family): weight for family, weight in params.models.voting.items() if family in settings}
 
 
 def training_params(params: Params) -> dict[str, Any]:

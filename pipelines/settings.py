@@ -35,7 +35,11 @@ class Settings(BaseSettings):
     home: Path = Field(ROOT, description="where code, params.yaml and dvc.yaml are")
     state: Path = Field(ROOT, description="where workspaces/, mlflow/, state/ and reports/ are written")
     mlflow_tracking_uri: str = Field("", description="empty: a SQLite file under <state>/mlflow")
-    optuna_storage: str = Field("", description="empty: a SQLite file under <state>/state")
+    optuna_storage: str = Field(
+        "", description="postgresql://... for several machines; empty: a file under <state>/state"
+    )
+    optuna_patience: float = Field(120.0, ge=0, description="seconds to ask a silent database of studies again")
+    optuna_grace: int = Field(60, ge=2, description="seconds of silence after which a worker elsewhere counts as dead")
     store: Path | None = Field(None, description="bars and external series; empty: <state>/data/store")
     exchange_url: str = Field("", description="stands for every address of an exchange: a mirror; empty: the exchange")
     exchange_timeout: float = Field(20.0, gt=0, description="seconds to wait for an exchange's answer")

@@ -22,7 +22,7 @@ from pipelines.artifacts import Artifacts, digest
 from pipelines.exchange.source import file_name, series_of, venue_of, write_source
 from pipelines.ingest.context_files import context_files
 from pipelines.ingest.reader import SUFFIXES
-from pipelines.params import RunIdentity, overlay, read_params, read_run
+from pipelines.params import RunIdentity, profiled, read_params, read_run
 from pipelines.settings import Settings
 from pipelines.store.bar_store import BarStore, Series
 from trading.errors import BarError, WorkspaceError
@@ -168,7 +168,7 @@ def prepare(workspace: Workspace) -> None:
             _link(root / name, home / name)
     except OSError as error:
         raise _unwritable(root, error) from error
-    rendered = raw if workspace.profile == "quick" else overlay(raw, raw["profiles"][workspace.profile])
+    rendered = profiled(raw, workspace.profile)
     run = workspace.run
     identity = {
         "symbol": run.symbol,

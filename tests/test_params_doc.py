@@ -101,6 +101,8 @@ def test_the_range_is_that_of_the_schema(key: str) -> None:
         assert all(f"each {_said(bounds)}" in said for bounds in inner)
     elif field.annotation in (int, float):
         assert said == _said(_bounds(field.metadata))
+    elif field.annotation is bool:
+        assert said == "true or false"
     else:
         assert names or said == "one or more durations"
 

@@ -96,7 +96,7 @@ def _blocks(context: Context, made: Made) -> tuple[Blocks, list[Moment]]:
     tuned = files.read_json("data/tune/best.json")
     blocks = {}
     for horizon, labels in made.labels.items():
-        data, settings = Dataset.join(made.features, labels), family_settings(params, tuned[horizon])
+        data, settings = Dataset.join(made.features, labels), family_settings(params, tuned[horizon][0])
         stored = f"data/backtest/{horizon}"
         blocks[horizon] = FirstBlock(
             task=next(fold_tasks(horizon, data, params, context.run.instrument, settings)),

@@ -68,7 +68,8 @@ def judge(
     """
     params, horizon_bars = strategy.params, strategy.instrument.bars_in(strategy.horizon)
     predictions = pd.concat([fold.predictions for fold in folds])
-    members = ["vote", *params.models.voting]
+    # A family that a search left out of some refits is judged in the vote alone.
+    members = ["vote", *(m for m in params.models.voting if all(m in fold.predictions for fold in folds))]
     positions = strategy.positions(predictions["vote"], predictions["unit_edge"])
     window = bars.loc[predictions.index[0] : predictions.index[-1]]
     traded = strategy.simulate(window, positions)

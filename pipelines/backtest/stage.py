@@ -24,13 +24,12 @@ def run(context: Context) -> None:
     bars = read_bars(files)
     tuned = files.read_json("data/tune/best.json")
     spec = files.read_json("data/features/spec.json")
-    settings = {horizon: family_settings(params, tuned[horizon]) for horizon in params.labels.horizons}
     checkpoints = context.checkpoints("backtest")
     jobs: list[JudgedTask] = []
     for horizon, data in read_datasets(files, params.labels.horizons).items():
-        jobs += judged_tasks(
-            list(fold_tasks(horizon, data, params, instrument, settings[horizon], checkpoints)), params
-        )
+        settings = [family_settings(params, found) for found in tuned[horizon]]
+        tasks = fold_tasks(horizon, data, params, instrument, *settings, checkpoints=checkpoints)
+        jobs += judged_tasks(list(tasks), params)
     # The longest refits first, so that no worker is left alone with one at the end.
     jobs.sort(key=lambda job: (-job.task.fold, job.task.horizon_bars))
     done: list[JudgedFold] = []

@@ -15,6 +15,7 @@ from models.return_scale import ReturnScale
 from models.selected import Selector
 from pipelines.dataset import Dataset
 from pipelines.params import Params
+from pipelines.recipe import votes
 from pipelines.selection.selectors import create_selector
 from pipelines.splits import PurgedWalkForward
 from trading.instrument import Instrument
@@ -86,10 +87,20 @@ def fold_tasks(
     data: Dataset,
     params: Params,
     instrument: Instrument,
-    settings: Mapping[str, Mapping[str, Any]],
+    *settings: Mapping[str, Mapping[str, Any]],
     checkpoints: Path | None = None,
 ) -> Iterator[FoldTask]:
-    """One task per refit of one horizon; ``checkpoints`` as :func:`models.factory.create_model` takes it."""
+    """One task per refit of one horizon.
+
+    Parameters
+    ----------
+    horizon, data, params, instrument
+        What is predicted from what.
+    settings
+        By family, of those that vote: one for all refits, or one for each.
+    checkpoints
+        As :func:`models.factory.create_model` takes it.
+    """
     selector = create_selector(params, instrument)
     for fold, (train, test) in enumerate(splitter(params, instrument).split(data.X, t_end=data.t_end)):
         yield FoldTask(
@@ -99,8 +110,8 @@ def fold_tasks(
             data=data,
             train=train,
             test=test,
-            settings=settings,
-            weights={str(family): weight for family, weight in params.models.voting.items()},
+            settings=(own := settings[min(fold, len(settings) - 1)]),
+            weights=votes(params, own),
             voting=params.models.ensemble.model_dump(),
             confidence=params.backtest.interval,
             seed=params.seed,

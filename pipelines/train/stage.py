@@ -19,7 +19,7 @@ from pipelines.features.chosen import feature_engine
 from pipelines.inputs import read_bars, read_context, read_datasets
 from pipelines.params import Params
 from pipelines.provenance import provenance
-from pipelines.recipe import family_settings, recipe_hash, training_params
+from pipelines.recipe import family_settings, recipe_hash, training_params, votes
 from pipelines.selection.selectors import create_selector
 from pipelines.train.context_tail import context_tail, names_beside
 from pipelines.train.fit import FittedMember, MemberTask, fit_member
@@ -35,7 +35,8 @@ def run(context: Context) -> None:
     params, files = context.params, context.files
     tuned = files.read_json("data/tune/best.json")
     data = read_datasets(files, params.labels.horizons)
-    settings = {horizon: family_settings(params, tuned[horizon]) for horizon in data}
+    # Of several searches the newest: what the model of today would have been tuned with.
+    settings = {horizon: family_settings(params, tuned[horizon][-1]) for horizon in data}
     # Networks first, so that no worker is left alone with one at the end.
     families = sorted(params.models.voting, key=lambda family: family not in SEQUENCES)
     selector = create_selector(params, context.run.instrument)
@@ -57,6 +58,7 @@ def run(context: Context) -> None:
         )
         for family in families
         for horizon in data
+        if family in settings[horizon]
     ]
     fitted: list[FittedMember] = []
     context.progress(0, len(tasks), "final fits")
@@ -162,7 +164,7 @@ def _ensemble(params: Params, settings: Mapping[str, Mapping[str, Any]], context
     """The ensemble of one horizon, unfitted: its members are fitted one by one, wherever there is room."""
     return create_ensemble(
         settings,
-        {str(family): weight for family, weight in params.models.voting.items()},
+        votes(params, settings),
         seed=params.seed,
         voting=params.models.ensemble.model_dump(),
         cv=inner_splitter(params, context.run.instrument),

@@ -1,146 +1,209 @@
-"""One study: a family of models, one horizon, TPE with pruning over purged walk-forward splits."""
+"""Run one study until its places are decided: alone, or beside workers on other processes and machines."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 
-from models.factory import create_model
 from pipelines.artifacts import content_hash
-from pipelines.backtest.skill import hits
-from pipelines.backtest.strategy import Strategy, per_bar
-from pipelines.backtest.walk_forward import VOLATILITY, fit_scale, inner_splitter
-from pipelines.dataset import Dataset
-from pipelines.metrics import accuracy_interval, log_loss
-from pipelines.params import Params, Range, Tunable
-from pipelines.selection.selectors import create_selector
-from pipelines.splits import PurgedWalkForward
-from trading.errors import ModelError, TooFewBarsError
-from trading.instrument import Instrument
+from pipelines.tune.errors import StudyError
+from pipelines.tune.front import knee, pareto_front
+from pipelines.tune.objective import REFUSED, objective, splits
+from pipelines.tune.places import PLACE, decided, is_surplus, lost, unmade
+from pipelines.tune.study import StudyResult, StudyTask
+from pipelines.tune.worker import WORKER, Undertaker, this_worker
+from trading.errors import ModelError
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
-REFUSED = "refused"
-
-
-@dataclass(frozen=True)
-class StudyTask:
-    """Everything one study needs. Travels to a worker process."""
-
-    family: Tunable
-    horizon: str
-    instrument: Instrument
-    data: Dataset
-    bars: pd.DataFrame
-    params: Params
-    storage: str
-    code: str
-
-    @property
-    def base(self) -> dict[str, Any]:
-        """Settings that the search starts from and draws over."""
-        return dict(self.params.models.model_dump()[self.family])
-
-    @property
-    def identity(self) -> str:
-        """Hash of all that decides the study's result: data, splits, space, start, seed, code."""
-        return content_hash({"code": self.code, "content": self.content})
-
-    @property
-    def content(self) -> str:
-        """Hash of what is tried on what, whatever the code that does it."""
-        rows = pd.util.hash_pandas_object(self.data.X.assign(y=self.data.y, ret=self.data.ret)).to_numpy()
-        labels = self.params.labels
-        # Rows and returns identify plain labels; what others end and weigh like is in how they are made.
-        making = {} if labels.plain else {"labels": labels.model_dump(exclude={"horizons"})}
-        if (selection := self.params.selection).method != "none":
-            making["selection"] = selection.model_dump() | {"trees": self.params.models.xgboost.model_dump()}
-        return content_hash(
-            making
-            | {
-                "family": self.family,
-                "horizon": self.horizon,
-                "instrument": asdict(self.instrument),
-                "rows": len(rows),
-                "data": int(rows.sum(dtype=np.uint64)),
-                "base": self.base,
-                "space": {key: span.model_dump() for key, span in self.params.tune.search[self.family].items()},
-                "splits": self.params.tune.splits,
-                "startup": self.params.tune.startup_trials,
-                "first_test_fraction": self.params.backtest.first_test_fraction,
-                "embargo_bars": self.params.backtest.embargo_bars,
-                "costs": self.params.costs.model_dump(),
-                "positions": self.params.positions.model_dump(),
-                "seed": self.params.seed,
-            }
-        )
+_LOOK = 0.2
+_CUTS = 3
+_IDENTITY = "identity"
 
 
-@dataclass(frozen=True)
-class StudyResult:
-    """Finished trials of one study in the order they were drawn, and the best settings found."""
-
-    family: Tunable
-    horizon: str
-    study_hash: str
-    best: Mapping[str, Any]
-    trials: list[dict[str, Any]]
+class _SurplusError(Exception):
+    """A trial that another worker made superfluous before it ran."""
 
 
-def run_study(task: StudyTask) -> StudyResult:
-    """Run, or resume, a study until it has the trials that params ask for.
+def open_study(task: StudyTask, *, join: bool = False) -> "optuna.Study":
+    """The task's study, made where it is missing.
 
-    The sampler is seeded by the number of finished trials, so that a study resumed after a kill draws what an
-    undisturbed one would have drawn; a trial that the kill left unfinished is failed and drawn again.
+    Parameters
+    ----------
+    task
+        What is searched.
+    join
+        Refuse to make one.
+
+    Raises
+    ------
+    StudyError
+        If the study of that name is another one's; with ``join`` also if there is none, saying in what a study of the
+        same horizon and family differs. And whatever :meth:`Database.open` raises.
     """
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    identity = task.identity
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    storage = task.database.open()
+    name, parts = task.prefix + task.identity[:16], task.parts
+    if join and name not in (known := optuna.get_all_study_names(storage)):
+        others = [other for other in known if other.startswith(task.prefix)]
+        if not others:
+            raise StudyError(
+                f"no study of {task.family} over {task.horizon} is under way",
+                where=task.database.shown,
+                remedy="start `engine run` first, and the worker once it says that it tunes",
+            )
+        theirs = optuna.load_study(study_name=others[-1], storage=storage).user_attrs.get(_IDENTITY, {})
+        raise _foreign(task, theirs, parts)
     study = optuna.create_study(
-        storage=task.storage,
-        study_name=f"{task.instrument.name} {task.horizon} {task.family} {identity[:16]}",
-        direction="minimize",
+        storage=storage,
+        study_name=name,
+        directions=["minimize"] * len(task.params.tune.objectives),
         load_if_exists=True,
         pruner=optuna.pruners.MedianPruner(n_startup_trials=task.params.tune.startup_trials, n_warmup_steps=0),
     )
-    for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-    wanted = task.params.tune.trials[task.family]
-    folds = list(_splits(task))
-    while (done := len(_finished(study))) < wanted:
-        study.sampler = optuna.samplers.TPESampler(
-            seed=task.params.seed * 100_003 + done, n_startup_trials=task.params.tune.startup_trials
-        )
-        study.optimize(lambda trial: _objective(trial, task, folds), n_trials=1, catch=(ModelError,))
-    finished = _finished(study)[:wanted]
-    complete = [trial for trial in finished if trial.state.name == "COMPLETE"]
+    theirs = study.user_attrs.get(_IDENTITY)
+    if theirs is None:
+        study.set_user_attr(_IDENTITY, parts)
+    elif theirs != parts:
+        raise _foreign(task, theirs, parts)
+    return study
+
+
+def run_study(task: StudyTask) -> StudyResult:
+    """Run, or resume, a study until it has the trials that params ask for, or its time is up.
+
+    Any number of workers may do so at once. A trial whose worker was killed is failed and its place filled again; what
+    others are still busy with is waited for. A single worker that was killed draws, when it is started again, what an
+    undisturbed one would have drawn.
+
+    Raises
+    ------
+    ModelError
+        If no trial could be fitted.
+    StudyError
+        If the database does not answer, or the study is another one's.
+    """
+    study = open_study(task)
+    work(study, task, wait=True)
+    trials = decided(study.get_trials(deepcopy=False), task.wanted)
+    return _result(task, list(trials.values()))
+
+
+def work(study: "optuna.Study", task: StudyTask, *, wait: bool, until: float = float("inf")) -> int:
+    """Take trials as long as there are any to take.
+
+    Parameters
+    ----------
+    study, task
+        What :func:`open_study` gave, and for what.
+    wait
+        Whether to stay until the last trials of others are decided, and fill the places of those who die.
+    until
+        Reading of the monotonic clock from which on no trial is begun.
+
+    Returns
+    -------
+    int
+        Trials that this worker decided.
+    """
+    from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+
+    from pipelines.tune.sampler import SeededByPlace
+
+    sampler = SeededByPlace(task.params.seed, task.params.tune.startup_trials)
+    study.sampler = sampler
+    undertaker, folds = Undertaker(study, task.database.grace), splits(task)
+    taken = cuts = 0
+
+    def one(trial: "optuna.Trial") -> tuple[float, ...]:
+        trial.set_user_attr(WORKER, this_worker())
+        if is_surplus(study.get_trials(deepcopy=False), trial.number, task.wanted):
+            raise _SurplusError
+        return objective(trial, task, folds)
+
+    while time.monotonic() < until:
+        try:
+            sure = undertaker.bury()
+            trials = study.get_trials(deepcopy=False)
+            done = decided(trials, task.wanted)
+            if len(done) == task.wanted:
+                break
+            busy = any(trial.state.name == "RUNNING" for trial in trials)
+            late = _is_late(task, list(done.values()))
+            if sure and not late:
+                again = lost(trials, task.wanted)
+                for place, trial in again.items():
+                    drawn = trial.params if set(trial.params) == set(task.space) else {}
+                    study.enqueue_trial(drawn, user_attrs={PLACE: place})
+                if again or unmade(trials, task.wanted):
+                    study.optimize(one, n_trials=1, catch=(ModelError, _SurplusError))
+                    taken += _was_decided(study, sampler.number)
+                    cuts = 0
+                    continue
+            if late and not busy:
+                break
+            if sure and not wait:
+                break
+            time.sleep(_LOOK)
+        except StorageInternalError as error:
+            # A connection that broke within a transaction: what it was about is buried and done again.
+            cuts += 1
+            if cuts == _CUTS:
+                raise StudyError(
+                    f"the database of studies failed {cuts} times in a row: {error.__cause__ or error}",
+                    where=task.database.shown,
+                    remedy="mend it and run again: finished trials are kept",
+                ) from error
+        except (ValueError, UpdateFinishedTrialError) as error:
+            # This worker was silent for so long that others took it for dead, and its place is theirs.
+            if isinstance(error, ValueError) and not str(error).startswith("Cannot tell a "):
+                raise
+    return taken
+
+
+def _was_decided(study: "optuna.Study", number: int | None) -> bool:
+    from pipelines.tune.places import is_decided
+
+    return number is not None and is_decided(study.get_trials(deepcopy=False)[number])
+
+
+def _is_late(task: StudyTask, trials: Sequence["FrozenTrial"]) -> bool:
+    budget = task.params.tune.timeout_seconds
+    spent = sum(trial.duration.total_seconds() for trial in trials if trial.duration is not None)
+    return bool(0 < budget <= spent)
+
+
+def _result(task: StudyTask, finished: Sequence["FrozenTrial"]) -> StudyResult:
+    complete = [number for number, trial in enumerate(finished) if trial.state.name == "COMPLETE"]
     if not complete:
         raise ModelError(
-            f"none of {wanted} trials of {task.family} over {task.horizon} could be fitted",
+            f"none of {len(finished)} trials of {task.family} over {task.horizon} could be fitted",
             where=str(finished[-1].user_attrs[REFUSED]),
             rule="a search needs one trial that fits",
             remedy="give a longer history, or narrow tune.search in params.yaml",
         )
-    best = min(complete, key=lambda trial: float(trial.value))
+    values = np.array([finished[number].values for number in complete], dtype=float)
+    front = pareto_front(values)
+    best = finished[complete[knee(values, front)]]
+    stopped: Literal["trials", "time"] = "trials" if len(finished) == task.wanted else "time"
     return StudyResult(
-        task.family, task.horizon, identity, dict(best.params), [_record(trial, task.content) for trial in finished]
+        family=task.family,
+        horizon=task.horizon,
+        study_hash=task.identity,
+        best=dict(best.params),
+        log_loss=float(best.values[0]),
+        trials=[_record(trial, task.content) for trial in finished],
+        front=[complete[number] for number in front],
+        stopped_by=stopped,
     )
 
 
-def _finished(study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
-    """Trials that were decided: complete, pruned, or refused by their model. One that a kill cut short is not."""
-    return [
-        trial
-        for trial in study.get_trials(deepcopy=False)
-        if trial.state.name in ("COMPLETE", "PRUNED") or REFUSED in trial.user_attrs
-    ]
-
-
-def _record(trial: "optuna.trial.FrozenTrial", content: str) -> dict[str, Any]:
+def _record(trial: "FrozenTrial", content: str) -> dict[str, Any]:
     """A trial as the ledger keeps it: the same thing with the same outcome is the same trial, whoever's code ran it."""
     metrics = trial.user_attrs.get("metrics", {})
     return {
@@ -151,90 +214,12 @@ def _record(trial: "optuna.trial.FrozenTrial", content: str) -> dict[str, Any]:
     }
 
 
-def _splits(task: StudyTask) -> list[tuple[np.ndarray, np.ndarray]]:
-    splitter = PurgedWalkForward(
-        n_splits=task.params.tune.splits,
-        first_test_fraction=task.params.backtest.first_test_fraction,
-        embargo=task.params.backtest.embargo_bars * task.instrument.bar,
+def _foreign(task: StudyTask, theirs: dict[str, str], ours: dict[str, str]) -> StudyError:
+    differs = [part for part in ours if theirs.get(part) != ours[part]]
+    shown = "; ".join(f"{part} {str(theirs.get(part))[:12]} there, {ours[part][:12]} here" for part in differs)
+    return StudyError(
+        f"the study of {task.family} over {task.horizon} belongs to other {' and '.join(differs)}: {shown}",
+        where=task.database.shown,
+        rule="all trials of a study are about the same data, params and code",
+        remedy="bring bars, params.yaml and code to the same state on all machines, or use another database",
     )
-    return list(splitter.split(task.data.X, t_end=task.data.t_end))
-
-
-def _draw(trial: "optuna.Trial", space: Mapping[str, Range]) -> dict[str, int | float]:
-    drawn: dict[str, int | float] = {}
-    for name, span in space.items():
-        if isinstance(span.low, int) and isinstance(span.high, int):
-            drawn[name] = trial.suggest_int(name, span.low, span.high, log=span.log)
-        else:
-            drawn[name] = trial.suggest_float(name, float(span.low), float(span.high), log=span.log)
-    return drawn
-
-
-def _objective(trial: "optuna.Trial", task: StudyTask, folds: list[tuple[np.ndarray, np.ndarray]]) -> float:
-    """Mean log loss over the folds; prunes after any fold whose running mean is worse than the median trial's."""
-    import optuna
-
-    drawn = _draw(trial, task.params.tune.search[task.family])
-    losses: list[float] = []
-    blocks: list[pd.DataFrame] = []
-    for step, (train, test) in enumerate(folds):
-        try:
-            block = _predict(task, {**task.base, **drawn}, train, test)
-        except ModelError as error:
-            trial.set_user_attr(REFUSED, str(error))
-            raise
-        known = block.dropna(subset=["label"])
-        if known.empty:
-            raise TooFewBarsError(
-                f"no bar of validation fold {step + 1} of {len(folds)} has a {task.horizon} outcome known by the test",
-                rule="each fold is judged on known outcomes",
-                remedy="give a longer history, lower tune.splits, or remove the longest horizon",
-            )
-        losses.append(log_loss(known["label"].to_numpy(), known["probability"].to_numpy()))
-        blocks.append(block)
-        trial.report(float(np.mean(losses)), step)
-        if step + 1 < len(folds) and trial.should_prune():
-            trial.set_user_attr("metrics", _metrics(task, losses, blocks))
-            raise optuna.TrialPruned
-    trial.set_user_attr("metrics", _metrics(task, losses, blocks))
-    return float(np.mean(losses))
-
-
-def _predict(task: StudyTask, settings: Mapping[str, Any], train: np.ndarray, test: np.ndarray) -> pd.DataFrame:
-    X, y, t_end = task.data.training_rows(train)
-    weight = task.data.training_weights(train, task.params.labels.oldest_weight)
-    selector = create_selector(task.params, task.instrument)
-    cv = inner_splitter(task.params, task.instrument)
-    model = create_model(task.family, settings, seed=task.params.seed, selector=selector, cv=cv)
-    model.fit(X, y, t_end=t_end, sample_weight=weight)
-    bars_ahead = task.instrument.bars_in(task.horizon)
-    scale = fit_scale(task.data, train, bars_ahead, task.params.backtest.interval)
-    rows = task.data.X.iloc[max(int(test[0]) - model.window + 1, 0) : int(test[-1]) + 1]
-    probability = model.predict_proba(rows)[1].reindex(task.data.X.index[test])
-    certain = pd.Series(1.0, index=probability.index)
-    return pd.DataFrame(
-        {
-            "probability": probability,
-            "label": task.data.y.iloc[test],
-            "unit_edge": scale.edge(certain, task.data.X[VOLATILITY].iloc[test], bars_ahead),
-        }
-    )
-
-
-def _metrics(task: StudyTask, losses: list[float], blocks: list[pd.DataFrame]) -> dict[str, float]:
-    """What the ledger keeps of a trial: its loss, its accuracy, and the Sharpe ratio a bar that deflation needs."""
-    tested = pd.concat(blocks)
-    known = tested.dropna(subset=["label"])
-    right = hits(known["probability"], known["label"])
-    low, high = accuracy_interval(right, task.instrument.bars_in(task.horizon), task.params.backtest.confidence)
-    strategy = Strategy(task.params, task.instrument, task.horizon)
-    positions = strategy.positions(tested["probability"], tested["unit_edge"])
-    traded = strategy.simulate(task.bars.loc[: tested.index[-1]], positions)
-    return {
-        "log_loss": float(np.mean(losses)),
-        "accuracy": float(right.mean()),
-        "accuracy_low": low,
-        "accuracy_high": high,
-        **per_bar(traded),
-        "folds": float(len(losses)),
-    }

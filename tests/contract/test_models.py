@@ -1,6 +1,10 @@
 """What every model promises, whichever family it is of. A new family is one more name in the factory."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +16,10 @@ from models.base import SignalModel
 from models.factory import FAMILIES, create_ensemble, create_model
 from models.onnx_export import parity
 from pipelines.splits import PurgedWalkForward
+from pipelines.train.fit import extreme_rows
 from trading.errors import ModelError
 
+ROOT = Path(__file__).resolve().parents[2]
 ROWS, FEATURES = 240, 4
 SETTINGS: dict[str, dict[str, Any]] = {
     "random_forest": {
@@ -52,11 +58,24 @@ Y = ((X["returns"] * 1e3 + X["rsi"]) > 0).astype(float)
 T_END = pd.Series(X.index + pd.Timedelta("2h"), index=X.index)
 
 
-@pytest.fixture(scope="module", params=[*FAMILIES, "vote"])
+ENSEMBLES: dict[str, dict[str, Any]] = {
+    "soft vote": {"method": "soft", "penalty": 0.0, "calibration": "none"},
+    "hard vote": {"method": "hard", "penalty": 0.0, "calibration": "none"},
+    "stack": {"method": "stacking", "penalty": 10.0, "calibration": "none"},
+    "calibrated vote": {"method": "soft", "penalty": 0.0, "calibration": "platt"},
+}
+
+
+@pytest.fixture(scope="module", params=[*FAMILIES, "exact svm", "crossed", *ENSEMBLES])
 def make(request: pytest.FixtureRequest) -> Make:
     name = request.param
-    if name == "vote":
-        return lambda: create_ensemble(SETTINGS, {"random_forest": 1.0, "xgboost": 2.0}, seed=4)
+    if name in ENSEMBLES:
+        weights = {"random_forest": 1.0, "xgboost": 2.0}
+        return lambda: create_ensemble(SETTINGS, weights, seed=4, voting=ENSEMBLES[name], cv=CV)
+    if name == "exact svm":
+        return lambda: create_model("svm", {**SETTINGS["svm"], "exact_rows": 1000}, seed=4, cv=CV)
+    if name == "crossed":
+        return lambda: create_model("xgboost", {**SETTINGS["xgboost"], "crosses": 3}, seed=4, cv=CV)
     return lambda: create_model(name, SETTINGS[name], seed=4, cv=CV)
 
 
@@ -142,6 +161,15 @@ def test_one_class_is_predicted_with_certainty(make: Make, only: float) -> None:
     assert parity(model, model.to_onnx(), X) == 0
 
 
+def test_rows_to_learn_from_have_all_their_features(make: Make) -> None:
+    holed = X.copy()
+    holed.iloc[[50, 60], 1], holed.iloc[60, 3] = np.nan, np.inf
+    with pytest.raises(ModelError, match=r"2 column\(s\): rsi \(2\), close \(1\)"):
+        make().fit(holed, Y, t_end=T_END)
+    context = np.isin(np.arange(ROWS), [50, 60])
+    assert make().fit(holed, Y.mask(context), t_end=T_END).predict_proba(X)[1].iloc[3:].notna().all()
+
+
 @pytest.mark.parametrize("rows", [0, 1, 3])
 def test_too_little_data_is_refused(make: Make, rows: int) -> None:
     with pytest.raises(ModelError, match="too few to fit"):
@@ -156,6 +184,7 @@ def test_a_graph_agrees_with_its_model(model: SignalModel) -> None:
     graph = model.to_onnx()
     assert parity(model, graph, pd.DataFrame(wild, index=X.index, columns=X.columns)) <= 1e-5
     assert parity(model, graph, X) <= 1e-5
+    assert parity(model, graph, extreme_rows(X, 10_000, seed=5)) <= 1e-5
 
 
 def test_other_features_are_refused(model: SignalModel) -> None:
@@ -172,3 +201,33 @@ def test_an_unfitted_model_answers_nothing(make: Make) -> None:
         make().predict_proba(X)
     with pytest.raises(ModelError, match="not fitted"):
         make().to_onnx()
+
+
+THREADS = """
+import hashlib
+from tests.contract.test_models import CV, ENSEMBLES, SETTINGS, T_END, X, Y
+from models.factory import create_ensemble, create_model
+settings = {**SETTINGS["svm"], "crosses": 2}
+models = [create_model(name, SETTINGS[name], seed=4, cv=CV) for name in ("random_forest", "xgboost")]
+models += [create_model("svm", {**settings, "exact_rows": rows}, seed=4, cv=CV) for rows in (100, 1000)]
+weights = {"random_forest": 1.0, "xgboost": 2.0}
+models.append(create_ensemble(SETTINGS, weights, seed=4, voting=ENSEMBLES["stack"], cv=CV))
+for model in models:
+    found = model.fit(X, Y, t_end=T_END).predict_proba(X)[1].to_numpy()
+    print(hashlib.sha256(found.tobytes()).hexdigest())
+"""
+
+
+def test_the_number_of_threads_changes_no_bit() -> None:
+    def bits(threads: int) -> list[str]:
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+        environment = {**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-c", THREADS]
+        run = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=120
+        )
+        return run.stdout.split()
+
+    one = bits(1)
+    assert len(one) == 5
+    assert bits(4) == one

@@ -110,7 +110,7 @@ def test_xgboost_is_xgboosts(fitted: dict[str, Any], data: Data, settings: dict[
     import xgboost
 
     X, y, _ = data
-    chosen = {key: value for key, value in settings["xgboost"].items() if key != "n_estimators"}
+    chosen = {key: value for key, value in settings["xgboost"].items() if key not in ("n_estimators", "crosses")}
     booster = xgboost.train(
         {"objective": "binary:logistic", "seed": 3, "nthread": 1, **chosen},
         xgboost.DMatrix(X.to_numpy(np.float32), y),

@@ -114,7 +114,7 @@ def test_the_selector_sees_the_rows_that_are_learnt_from_and_no_others(
 ) -> None:
     X, y, t_end = (part.copy() for part in data)
     X.iloc[60, 2] = np.inf
-    y.iloc[100:200] = np.nan
+    y.iloc[[60, *range(100, 200)]] = np.nan
     t_end.iloc[210:220] = pd.NaT
     weight = pd.Series(np.arange(400.0), index=X.index)
     weight.iloc[230:240] = 0.0

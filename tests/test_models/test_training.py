@@ -8,7 +8,7 @@ import pytest
 
 from models.checkpoint import Checkpoint
 from models.sequence import single_thread
-from models.training import Epoch, Plan, best_epoch, train
+from models.training import Epoch, Plan, best_epoch, cross_entropy, train
 from trading.errors import ModelError
 
 
@@ -47,6 +47,7 @@ def run(
         labels,
         weights,
         plan=plan(**over),
+        loss=cross_entropy,
         generator=np.random.default_rng(0),
         judge=judge,
         checkpoint=checkpoint,
@@ -201,7 +202,8 @@ def test_training_never_holds_the_windows_of_all_rows() -> None:
     before = _high_water(reset=True)
     train(
         network, values, ends, labels, np.ones(len(ends)),
-        plan=plan(window=window, batch_size=256, learning_rate=1e-3), generator=np.random.default_rng(0),
+        plan=plan(window=window, batch_size=256, learning_rate=1e-3), loss=cross_entropy,
+        generator=np.random.default_rng(0),
     )  # fmt: skip
     assert _high_water() - before < table / 5
 

@@ -20,6 +20,15 @@ def test_the_committed_files_are_valid_in_every_profile() -> None:
     assert read_run(ROOT / "run.yaml").instrument.name == "BTC-USD-1h"
 
 
+def test_profiles_are_laid_on_one_after_another(raw_params: dict[str, Any]) -> None:
+    both = parse_params(raw_params, profile="full+nested")
+    assert both.tune.nested
+    assert both.tune.splits == parse_params(raw_params, profile="full").tune.splits == 5
+    assert parse_params(raw_params, profile="quick+nested").tune.splits == 2
+    with pytest.raises(ParamsError, match="unknown profile 'fool'"):
+        parse_params(raw_params, profile="full+fool")
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -35,6 +44,11 @@ def test_the_committed_files_are_valid_in_every_profile() -> None:
         ({"features": {"groups": ["volume"]}}, "volatility must be among"),
         ({"tune": {"search": {"xgboost": {"max_depth": {"low": 5, "high": 2, "log": False}}}}}, "must be below"),
         ({"tune": {"search": {"xgboost": {"max_depht": {"low": 2, "high": 5, "log": False}}}}}, "max_depht"),
+        ({"tune": {"search": {"xgboost": {"max_depth": {"low": 2.5, "high": 5, "log": False}}}}}, "2.5 is no value"),
+        ({"tune": {"search": {"lstm": {"dropout": {"low": 0.0, "high": 1.0, "log": False}}}}}, "1.0 is no value"),
+        ({"tune": {"objectives": ["turnover"]}}, "must begin with log_loss"),
+        ({"tune": {"objectives": ["log_loss", "latency", "latency"]}}, "name none twice"),
+        ({"tune": {"select": 4}}, "4 of 3 families that vote"),
         ({"models": {"voting": {"oracle": 1.0}}}, "models.voting"),
         ({"models": {"transformer": {"width": 10, "heads": 4}}}, "width 10 must be a multiple of heads"),
     ],

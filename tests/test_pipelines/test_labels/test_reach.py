@@ -16,8 +16,10 @@ from pipelines.labels.labelling import make_labels
 from pipelines.params import overlay, parse_params
 from pipelines.recipe import family_settings
 from pipelines.train.fit import MemberTask, fit_member
+from pipelines.tune.database import Database
 from pipelines.tune.past import before_the_test
-from pipelines.tune.search import StudyTask, run_study
+from pipelines.tune.search import run_study
+from pipelines.tune.study import StudyTask
 
 HORIZON = "4h"
 ROWS = 1200
@@ -69,7 +71,18 @@ def everything_fitted(params, data, instrument, bars, folder):
     task = next(fold_tasks(HORIZON, data, params, instrument, settings))
     run_fold(task)
     past = before_the_test(data, data.X.index[task.test[0]], params, instrument)
-    run_study(StudyTask("xgboost", HORIZON, instrument, past, bars, params, f"sqlite:///{folder / 'a.db'}", "code"))
+    run_study(
+        StudyTask(
+            "xgboost",
+            HORIZON,
+            instrument,
+            past,
+            bars,
+            params,
+            Database(f"sqlite:///{folder / 'a.db'}", 5.0, 60),
+            "code",
+        )
+    )
     member = MemberTask(HORIZON, "xgboost", data, settings["xgboost"], 7, 50, oldest_weight=params.labels.oldest_weight)
     fit_member(member)
 
@@ -96,7 +109,9 @@ def test_plain_labels_are_fitted_without_weights(params_with, data_with, instrum
 
 def test_a_study_of_other_weights_is_another_study(params_with, data_with, instrument, sample_bars, tmp_path):
     plain = params_with()
-    task = StudyTask("xgboost", HORIZON, instrument, data_with(plain), sample_bars.iloc[:ROWS], plain, "x", "code")
+    task = StudyTask(
+        "xgboost", HORIZON, instrument, data_with(plain), sample_bars.iloc[:ROWS], plain, Database("x", 5.0, 60), "code"
+    )
     found = {task.content}
     for labels in ({"weights": "return"}, {"weights": "return", "oldest_weight": 0.5}, {"method": "triple_barrier"}):
         other = params_with(**labels)

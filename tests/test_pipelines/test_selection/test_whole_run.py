@@ -28,7 +28,7 @@ def chosen(raw_params: dict[str, Any], sample_bars: pd.DataFrame, tmp_path_facto
     context = make_context(tmp_path_factory.mktemp("chosen"), raw, SAMPLE)
     context.files.write_json("data/raw/ingest.json", {"context": []})
     context.files.write_frame("data/validated/bars.parquet", sample_bars.iloc[:3000])
-    context.files.write_json("data/tune/best.json", {"1h": {"xgboost": {}}})
+    context.files.write_json("data/tune/best.json", {"1h": [{"xgboost": {}}]})
     with pytest.MonkeyPatch.context() as patch:
         # MLflow has tests of its own, and takes seconds to begin.
         patch.setattr(stage, "Tracker", MagicMock())

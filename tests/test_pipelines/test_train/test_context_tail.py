@@ -79,7 +79,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, raw_params: Mapping[str, A
     mood = pd.Series(np.random.default_rng(4).integers(5, 95, len(days)).astype(float), days, name="value")
     mood.to_csv(context.files.path("data/context/fear_greed.csv"))
     run_stages(context, ["ingest", "validate", "features", "labels"])
-    context.files.write_json("data/tune/best.json", {"1h": {}, "4h": {}})
+    context.files.write_json("data/tune/best.json", {"1h": [{}], "4h": [{}]})
     run_stages(context, ["train"])
     return context
 

@@ -5,47 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from pipelines.dataset import Dataset
-from pipelines.params import Params, overlay, parse_params
+from pipelines.params import Params, Range, overlay, parse_params
 from pipelines.tune import search
-from pipelines.tune.search import StudyTask, run_study
+from pipelines.tune.front import knee, pareto_front
+from pipelines.tune.search import run_study
+from pipelines.tune.study import StudyResult, StudyTask
+from pipelines.tune.tasks import settled
+from tests.studies import TRIALS, sqlite
 from trading.errors import ModelError
-from trading.instrument import Instrument
-
-TRIALS = 6
-
-
-@pytest.fixture
-def task(raw_params: dict[str, Any], sample_bars: pd.DataFrame, instrument: Instrument, tmp_path: Path) -> StudyTask:
-    """A study on random features, one of which says something about the label."""
-    weights = {"low": 1.0, "high": 20.0, "log": True}
-    search = {"xgboost": {"min_child_weight": weights}}
-    changes = {"tune": {"trials": {"xgboost": TRIALS}, "startup_trials": 2, "search": search}}
-    bars = sample_bars.iloc[:800]
-    rng = np.random.default_rng(0)
-    label = pd.Series((rng.random(800) < 0.5).astype(float), index=bars.index)
-    X = pd.DataFrame(rng.normal(size=(800, 3)), index=bars.index, columns=["a", "b", "volatility_24"])
-    X["a"] += label
-    X["volatility_24"] = 0.01
-    t_end = (bars.index + 2 * instrument.bar).to_series(index=bars.index)
-    data = Dataset(X, label, (label - 0.5) / 50, t_end)
-    return StudyTask(
-        "xgboost",
-        "1h",
-        instrument,
-        data,
-        bars,
-        parse_params(overlay(raw_params, changes)),
-        storage(tmp_path, "a"),
-        "code",
-    )
-
-
-def storage(folder: Path, name: str) -> str:
-    return f"sqlite:///{folder / name}.db"
 
 
 def test_every_trial_is_kept_and_the_best_one_is_the_best(task: StudyTask) -> None:
@@ -66,7 +35,7 @@ def test_a_finished_study_is_not_run_again(task: StudyTask, monkeypatch: pytest.
     def refuse(*_: object) -> float:
         raise AssertionError("a trial was run twice")
 
-    monkeypatch.setattr(search, "_objective", refuse)
+    monkeypatch.setattr(search, "objective", refuse)
     assert run_study(task) == first
 
 
@@ -74,8 +43,8 @@ def test_an_interrupted_study_ends_as_an_undisturbed_one(
     task: StudyTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = run_study(task)
-    broken = replace(task, storage=storage(tmp_path, "b"))
-    honest, calls = search._objective, 0
+    broken = replace(task, database=sqlite(tmp_path, "b"))
+    honest, calls = search.objective, 0
 
     def dies_in_the_fourth(*arguments: Any) -> float:
         nonlocal calls
@@ -84,10 +53,10 @@ def test_an_interrupted_study_ends_as_an_undisturbed_one(
             raise KeyboardInterrupt
         return honest(*arguments)
 
-    monkeypatch.setattr(search, "_objective", dies_in_the_fourth)
+    monkeypatch.setattr(search, "objective", dies_in_the_fourth)
     with pytest.raises(KeyboardInterrupt):
         run_study(broken)
-    monkeypatch.setattr(search, "_objective", honest)
+    monkeypatch.setattr(search, "objective", honest)
     _leave_a_trial_running(broken)
     assert run_study(broken) == undisturbed
 
@@ -99,12 +68,79 @@ def test_the_same_outcome_is_the_same_trial_whatever_the_code(task: StudyTask, t
     assert [trial["trial_hash"] for trial in first.trials] == [trial["trial_hash"] for trial in again.trials]
 
 
+def test_a_study_stops_when_its_time_is_up_and_goes_on_when_it_has_more(task: StudyTask, tmp_path: Path) -> None:
+    hurried = _tuned(task, timeout_seconds=1e-6)
+    result = run_study(hurried)
+    assert (len(result.trials), result.stopped_by) == (1, "time")
+    assert result.summary["trials"] == 1
+    assert run_study(hurried) == result, "a rerun adds no trial"
+    patient = _tuned(task, timeout_seconds=3600.0)
+    whole = run_study(patient)
+    assert (len(whole.trials), whole.stopped_by) == (TRIALS, "trials")
+    assert whole == run_study(replace(task, database=sqlite(tmp_path, "b")))
+
+
+def test_several_objectives_prune_nothing_and_the_knee_is_chosen(task: StudyTask) -> None:
+    several = _tuned(task, objectives=["log_loss", "turnover", "latency"])
+    result = run_study(several)
+    assert {trial["state"] for trial in result.trials} == {"complete"}
+    metrics = [trial["metrics"] for trial in result.trials]
+    assert all(one["latency"] >= 1 and one["turnover"] >= 0 for one in metrics)
+    values = np.array([[one[name] for name in several.params.tune.objectives] for one in metrics])
+    assert result.front == pareto_front(values)
+    assert dict(result.best) == result.trials[knee(values, result.front)]["params"]
+    assert result.log_loss == metrics[knee(values, result.front)]["log_loss"]
+    # Another study, of trials that are pruned otherwise; and the trees are counted the same again.
+    assert several.identity != task.identity
+    assert run_study(several) == result
+
+
+def test_a_family_without_a_space_has_one_trial_of_its_own_settings(task: StudyTask) -> None:
+    alone = replace(task, family="random_forest")
+    params = alone.params.model_copy(update={"tune": alone.params.tune.model_copy(update={"search": {}, "trials": {}})})
+    result = run_study(replace(alone, params=params))
+    assert len(result.trials) == 1
+    assert dict(result.best) == {}
+
+
+def test_values_that_do_not_go_together_are_a_failed_trial(task: StudyTask) -> None:
+    heads = {"transformer": {"heads": Range(low=3, high=5, log=False)}}
+    tune = task.params.tune.model_copy(update={"search": heads, "trials": {"transformer": 1}, "startup_trials": 1})
+    wide = task.params.models.transformer.model_copy(update={"width": 7, "heads": 7})
+    params = task.params.model_copy(
+        update={"tune": tune, "models": task.params.models.model_copy(update={"transformer": wide})}
+    )
+    with pytest.raises(ModelError, match="none of 1 trials") as caught:
+        run_study(replace(task, family="transformer", params=params))
+    assert "width 7 must be a multiple of heads" in caught.value.where
+
+
+def test_the_weaker_families_leave_the_vote(params: Params) -> None:
+    results = [
+        StudyResult(family, "1h", "hash", {"x": loss}, loss, [], [0], "trials")
+        for family, loss in (("lstm", 0.6), ("random_forest", 0.7), ("xgboost", 0.6))
+    ]
+
+    def kept(select: int) -> Any:
+        return settled(results, params.model_copy(update={"tune": params.tune.model_copy(update={"select": select})}))
+
+    assert kept(0) == {"lstm": {"x": 0.6}, "random_forest": {"x": 0.7}, "xgboost": {"x": 0.6}}
+    assert kept(2) == {"lstm": {"x": 0.6}, "random_forest": None, "xgboost": {"x": 0.6}}
+    # Equals: the one named first.
+    first = next(family for family in params.models.voting if family in ("lstm", "xgboost"))
+    assert [family for family, values in kept(1).items() if values is not None] == [first]
+
+
+def _tuned(task: StudyTask, **changes: Any) -> StudyTask:
+    return replace(task, params=task.params.model_copy(update={"tune": task.params.tune.model_copy(update=changes)}))
+
+
 def _leave_a_trial_running(task: StudyTask) -> None:
     """What SIGKILL leaves in the database."""
     import optuna
 
-    (name,) = optuna.get_all_study_names(task.storage)
-    optuna.load_study(study_name=name, storage=task.storage).ask()
+    (name,) = optuna.get_all_study_names(task.database.url)
+    optuna.load_study(study_name=name, storage=task.database.url).ask()
 
 
 def test_other_data_params_or_seed_are_another_study(task: StudyTask, params: Params) -> None:
@@ -118,7 +154,7 @@ def test_other_data_params_or_seed_are_another_study(task: StudyTask, params: Pa
         replace(task, params=task.params.model_copy(update={"seed": 99})).identity,
     }
     assert len(others | {task.identity}) == 6
-    assert replace(task, storage="elsewhere").identity == task.identity
+    assert replace(task, database=replace(task.database, url="elsewhere")).identity == task.identity
 
 
 def test_a_trial_that_no_model_can_fit_is_counted_as_failed(task: StudyTask, raw_params: dict[str, Any]) -> None:
