@@ -42,7 +42,7 @@ def walk(params: Params, instrument: Instrument, horizon: str, data: Dataset) ->
         start = time.perf_counter()
         vote, scale = fit_vote(task)
         spent = time.perf_counter() - start
-        up = predict_block(task, vote, scale, data.X)["vote"]
+        up = predict_block(task, vote, scale, data)["vote"]
         label = data.y.iloc[task.test]
         known = label.notna()
         right = (up[known] >= 0.5) == (label[known] > 0)

@@ -43,6 +43,7 @@ REQUIRED = (
     "features",
     "blend",
     "return_scale",
+    "conformal",
     "costs",
     "positions",
     "data",

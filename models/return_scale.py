@@ -1,4 +1,4 @@
-"""From a probability to an expected return and an interval, by what returns were per unit of volatility."""
+"""From a probability to an expected return, by what returns were per unit of volatility."""
 
 from dataclasses import dataclass
 from math import isfinite, sqrt
@@ -12,35 +12,25 @@ from trading.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class ReturnScale:
-    """Distribution of ``ret / (volatility * sqrt(horizon_bars))`` on training rows.
+    """Size of ``ret / (volatility * sqrt(horizon_bars))`` on training rows.
 
     Scaling by the square root of time is what a random walk does; the volatility is the one known at the close of the
-    bar that decides, so the scale moves with the market while its three numbers stay as fitted.
+    bar that decides, so the scale moves with the market while its number stays as fitted.
 
     Parameters
     ----------
     mean_abs
         Mean absolute scaled return.
-    low, high
-        Quantiles of the scaled return that leave ``(1 - confidence) / 2`` on each side.
     """
 
     mean_abs: float
-    low: float
-    high: float
 
     def __post_init__(self) -> None:
-        if not (
-            isfinite(self.mean_abs) and self.mean_abs >= 0 and isfinite(self.low) and self.low <= self.high < np.inf
-        ):
-            raise ModelError(
-                f"a return scale of {self}",
-                rule="finite, mean_abs not negative, low not above high",
-                remedy="train again",
-            )
+        if not (isfinite(self.mean_abs) and self.mean_abs >= 0):
+            raise ModelError(f"a return scale of {self}", rule="finite, not negative", remedy="train again")
 
     @classmethod
-    def fit(cls, ret: pd.Series, volatility: pd.Series, horizon_bars: int, confidence: float = 0.9) -> Self:
+    def fit(cls, ret: pd.Series, volatility: pd.Series, horizon_bars: int) -> Self:
         """Measure the scale.
 
         Parameters
@@ -51,8 +41,6 @@ class ReturnScale:
             Standard deviation of one-bar log returns known at close t, on the same index.
         horizon_bars
             Bars in the horizon.
-        confidence
-            Probability mass between the two quantiles.
 
         Raises
         ------
@@ -69,9 +57,7 @@ class ReturnScale:
                 rule="the scale of returns is measured on training rows",
                 remedy="give more bars, or bars whose prices move",
             )
-        tail = (1 - confidence) / 2
-        low, high = np.quantile(scaled, [tail, 1 - tail])
-        return cls(float(np.abs(scaled).mean()), float(low), float(high))
+        return cls(float(np.abs(scaled).mean()))
 
     @overload
     def edge(self, prob_up: float, volatility: float, horizon_bars: int) -> float: ...
@@ -83,12 +69,3 @@ class ReturnScale:
         NaN where the probability or the volatility is.
         """
         return (2 * prob_up - 1) * self.mean_abs * volatility * sqrt(horizon_bars)
-
-    @overload
-    def interval(self, volatility: float, horizon_bars: int) -> tuple[float, float]: ...
-    @overload
-    def interval(self, volatility: pd.Series, horizon_bars: int) -> tuple[pd.Series, pd.Series]: ...
-    def interval(self, volatility: float | pd.Series, horizon_bars: int) -> tuple[float | pd.Series, float | pd.Series]:
-        """Interval that held the return over the horizon with the confidence of the fit, whatever the forecast."""
-        unit = volatility * sqrt(horizon_bars)
-        return self.low * unit, self.high * unit

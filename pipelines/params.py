@@ -298,6 +298,13 @@ class MonteCarloParams(Strict):
     paths: Count
 
 
+class ConformalParams(Strict):
+    """How the intervals of forecasts adapt."""
+
+    memory: Annotated[int, Field(ge=20)]
+    step: Fraction
+
+
 class BacktestParams(Strict):
     """Walk-forward with refits, and what it is compared with."""
 
@@ -307,6 +314,7 @@ class BacktestParams(Strict):
     confidence: Fraction
     random_paths: Count
     interval: Fraction
+    conformal: ConformalParams
     monte_carlo: MonteCarloParams
 
 

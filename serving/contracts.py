@@ -113,6 +113,10 @@ class Signal(BaseModel):
     prob_up: float = Field(ge=0, le=1, description="probability of a positive return over the horizon")
     interval_low: float = Field(description="lower end of the interval of the horizon's return")
     interval_high: float = Field(description="upper end")
+    interval_levels: tuple[float, float] = Field(
+        description="shares of recent outcomes that the interval leaves below and above it now; they adapt"
+    )
+    interval_outcomes: int = Field(ge=0, description="how many outcomes it was drawn from")
     position: float = Field(ge=-1, le=1, description="target, as a fraction of equity, after costs")
     confidence: float = Field(ge=0, le=1, description="|2 prob_up - 1|")
     model_name: str

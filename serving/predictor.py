@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 
 from models.bundle import Bundle
+from models.conformal import Conformal
 from models.return_scale import ReturnScale
 from pipelines.features.engine import FeatureEngine
 from pipelines.features.operators import column
+from pipelines.features.volatility import VOLATILITY, VOLATILITY_BARS
+from pipelines.labels.direction import direction_labels
 from serving.context_history import Frames
 from serving.contracts import Signal
 from trading.costs import Costs
@@ -17,7 +20,6 @@ from trading.errors import ModelError, ServingError
 from trading.instrument import Instrument
 from trading.no_trade_band import band_positions
 
-VOLATILITY = "volatility_24"
 # Features do not depend on where the history starts, to this.
 _SAME = 1e-9
 Arm = Literal["champion", "candidate"]
@@ -65,13 +67,16 @@ class Predictor:
         self._names = bundle.feature_names
         self._flags = _flags(self.engine)
         self._require_same_values()
-        self._scale = ReturnScale(**{key: spec["return_scale"][key] for key in ("mean_abs", "low", "high")})
+        self._scale = ReturnScale(spec["return_scale"]["mean_abs"])
+        self._conformal = Conformal(**spec["conformal"])
+        self._volatility = FeatureEngine(["volatility"], spec["timeframe"])
         self._cost = Costs(**spec["costs"]).per_side
         self._round_trips: float = spec["positions"]["round_trips"]
         window = bundle.window
         # The position looks back over the horizon, and the first of these rows needs its window.
         self.tail = self.horizon_bars + window - 1
-        self.rows: int = spec["features"]["warmup"] + window + self.horizon_bars
+        looked_back = self._conformal.memory + VOLATILITY_BARS
+        self.rows: int = max(spec["features"]["warmup"] + window, looked_back) + self.horizon_bars
 
     def _require_same_values(self) -> None:
         """Hold the code against values of training: a spec says what features are meant to be, not what code does."""
@@ -134,7 +139,7 @@ class Predictor:
         volatility = table[VOLATILITY].iloc[-self.horizon_bars :]
         edge = self._scale.edge(probability, volatility, self.horizon_bars)
         position = band_positions(edge, self._cost, self.horizon_bars, self._round_trips).iloc[-1]
-        low, high = self._scale.interval(volatility, self.horizon_bars)
+        interval = self._interval(bars)
         up = float(probability.iloc[-1])
         if np.isnan(up):
             raise ServingError(
@@ -151,8 +156,10 @@ class Predictor:
             known_at=(bars.index[-1] + self.instrument.bar).to_pydatetime(),
             horizon=self.horizon,
             prob_up=up,
-            interval_low=float(low.iloc[-1]),
-            interval_high=float(high.iloc[-1]),
+            interval_low=float(interval["low"]),
+            interval_high=float(interval["high"]),
+            interval_levels=(float(interval["low_level"]), float(interval["high_level"])),
+            interval_outcomes=int(interval["outcomes"]),
             position=float(position),
             confidence=abs(2 * up - 1),
             model_name=self.bundle.spec["model_name"],
@@ -165,6 +172,15 @@ class Predictor:
             stale=[name for name, flag in self._flags.items() if table[flag].iloc[-1] == 1.0],
             request_id=request_id,
         )
+
+    def _interval(self, bars: pd.DataFrame) -> pd.Series:
+        """Interval at the last bar, from the outcomes that the bars before it show."""
+        recent = bars.iloc[-(self._conformal.memory + VOLATILITY_BARS) :]
+        volatility = self._volatility.batch(recent)[VOLATILITY]
+        outcomes = direction_labels(recent, self.instrument, self.horizon)
+        last = np.array([len(recent) - 1])
+        said = self._conformal.intervals(outcomes["ret"], outcomes["t_end"], volatility, self.horizon_bars, last)
+        return said.iloc[0]
 
     def _missing_bars(self, stamps: pd.Index) -> int:
         """Places of the grid between the first and the last stamp that have no bar."""

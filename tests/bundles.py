@@ -71,7 +71,8 @@ def spec(
             "warmup": engine.warmup if engine else WARMUP,
         },
         "blend": {"method": "soft", "intercept": 0.0, "calibration": None},
-        "return_scale": {"mean_abs": 0.8, "low": -1.6, "high": 1.7},
+        "return_scale": {"mean_abs": 0.8},
+        "conformal": {"confidence": 0.9, "memory": 60, "step": 0.02},
         "costs": params.costs.model_dump(),
         "positions": {"round_trips": 0.01},
         "data": {

@@ -113,7 +113,7 @@ def audit_refits(job: Refits) -> Findings:
             # The same moments in the other world: a row that is missing there is a leak already, and shows as one.
             positions = data.X.index.get_indexer(block.index[block.task.train])
             fitted[horizon] = fit_vote(replace(block.task, data=data, train=positions[positions >= 0]))
-            made |= _fit_parts(pipeline, block, data, predict_block(block.task, *fitted[horizon], block.task.data.X))
+            made |= _fit_parts(pipeline, block, data, predict_block(block.task, *fitted[horizon], block.task.data))
         return table(made)
 
     expected = [_fit_parts(pipeline, block, block.task.data, block.predictions) for block in blocks.values()]
@@ -160,7 +160,12 @@ def _follow(job: Refits, fitted: Mapping[str, Model]) -> Report:
         features = engine.batch(bars, beside)
         made: dict[str, pd.DataFrame] = {}
         for horizon, block in blocks.items():
-            forecasts = predict_block(block.task, *fitted[horizon], features.reindex(block.index))
+            labels = pipeline.labels(bars, horizon).rename(columns={"label": "y"}).reindex(block.index)
+            outcomes = {
+                name: labels[name] for name in ("y", "ret", "t_end", "horizon_ret", "horizon_end") if name in labels
+            }
+            data = replace(block.task.data, X=features.reindex(block.index), **outcomes)
+            forecasts = predict_block(block.task, *fitted[horizon], data)
             forecasts = forecasts.loc[block.test.isin(bars.index), block.said]
             positions = block.strategy.positions(forecasts["vote"], forecasts["unit_edge"])
             traded = block.strategy.simulate(bars.loc[: forecasts.index[-1]], positions)

@@ -1,26 +1,26 @@
 """Walk-forward: refit at the start of each test block on what is known by then, and predict the block."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from models.conformal import Conformal
 from models.ensemble import Ensemble
 from models.factory import create_ensemble
 from models.out_of_fold import Splitter
 from models.return_scale import ReturnScale
 from models.selected import Selector
 from pipelines.dataset import Dataset
+from pipelines.features.volatility import VOLATILITY
 from pipelines.params import Params
 from pipelines.recipe import votes
 from pipelines.selection.selectors import create_selector
 from pipelines.splits import PurgedWalkForward
 from trading.instrument import Instrument
-
-VOLATILITY = "volatility_24"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class FoldTask:
     settings: Mapping[str, Mapping[str, Any]]
     weights: Mapping[str, float]
     voting: Mapping[str, Any]
-    confidence: float
+    conformal: Conformal
     seed: int
     selector: Selector | None
     cv: Splitter | None
@@ -113,7 +113,7 @@ def fold_tasks(
             settings=(own := settings[min(fold, len(settings) - 1)]),
             weights=votes(params, own),
             voting=params.models.ensemble.model_dump(),
-            confidence=params.backtest.interval,
+            conformal=conformal_of(params),
             seed=params.seed,
             selector=selector,
             cv=inner_splitter(params, instrument),
@@ -136,35 +136,39 @@ def fit_vote(task: FoldTask) -> tuple[Ensemble, ReturnScale]:
         checkpoints=task.checkpoints,
     )
     vote.fit(X, y, t_end=t_end, sample_weight=weight)
-    return vote, fit_scale(task.data, task.train, task.horizon_bars, task.confidence)
+    return vote, fit_scale(task.data, task.train, task.horizon_bars)
 
 
-def fit_scale(data: Dataset, train: np.ndarray, horizon_bars: int, confidence: float) -> ReturnScale:
-    """Scale of a recipe's forecasts, measured on training rows.
+def fit_scale(data: Dataset, train: np.ndarray, horizon_bars: int) -> ReturnScale:
+    """Scale of a recipe's forecasts, measured on training rows, of the return that a label judges.
 
-    The edge of a forecast is about the return that its label judges, its interval about the return over the horizon.
-    These differ where a barrier ends a label early. After a touch nothing more is expected of the price, so what was
-    expected until the touch is expected of the whole horizon, for which a position is held.
+    Where a barrier ends a label early, nothing more is expected of the price after a touch, so what was expected until
+    the touch is expected of the whole horizon, for which a position is held.
     """
-    volatility = data.X[VOLATILITY]
-    scale = ReturnScale.fit(data.ret.iloc[train], volatility.iloc[train], horizon_bars, confidence)
-    if data.horizon_ret is None:
-        return scale
-    rows = data.horizon_rows(train)
-    whole = ReturnScale.fit(data.horizon_ret.iloc[rows], volatility.iloc[rows], horizon_bars, confidence)
-    return replace(scale, low=whole.low, high=whole.high)
+    return ReturnScale.fit(data.ret.iloc[train], data.X[VOLATILITY].iloc[train], horizon_bars)
 
 
-def predict_block(task: FoldTask, vote: Ensemble, scale: ReturnScale, features: pd.DataFrame) -> pd.DataFrame:
-    """Forecasts for the task's test rows from ``features``, which may be another frame over the same index."""
+def conformal_of(params: Params) -> Conformal:
+    """How intervals adapt in this run."""
+    return Conformal(params.backtest.interval, params.backtest.conformal.memory, params.backtest.conformal.step)
+
+
+def predict_block(task: FoldTask, vote: Ensemble, scale: ReturnScale, data: Dataset) -> pd.DataFrame:
+    """Forecasts for the task's test rows from features and outcomes, which may be others over the same index.
+
+    An interval is about the return over the horizon, also where a barrier ends a label early.
+    """
     context = max(model.window for model in vote.models_) - 1
     first = max(int(task.test[0]) - context, 0)
-    rows = features.iloc[first : int(task.test[-1]) + 1]
-    members = vote.predict_members(rows).loc[features.index[task.test]]
-    volatility = features[VOLATILITY].iloc[task.test]
-    low, high = scale.interval(volatility, task.horizon_bars)
+    rows = data.X.iloc[first : int(task.test[-1]) + 1]
+    members = vote.predict_members(rows).loc[data.X.index[task.test]]
+    volatility = data.X[VOLATILITY]
+    ret = data.ret if data.horizon_ret is None else data.horizon_ret
+    known = data.t_end if data.horizon_end is None else data.horizon_end
+    said = task.conformal.intervals(ret, known, volatility, task.horizon_bars, task.test)
     certain = pd.Series(1.0, index=members.index)
-    return members.assign(unit_edge=scale.edge(certain, volatility, task.horizon_bars), low=low, high=high)
+    edge = scale.edge(certain, volatility.iloc[task.test], task.horizon_bars)
+    return members.assign(unit_edge=edge, low=said["low"], high=said["high"])
 
 
 def run_fold(task: FoldTask) -> FoldResult:
@@ -175,7 +179,7 @@ def run_fold(task: FoldTask) -> FoldResult:
 def fold_result(task: FoldTask, vote: Ensemble, scale: ReturnScale) -> FoldResult:
     """What a fitted recipe says about the task's test block, beside what came."""
     y = task.data.y.iloc[task.train]
-    block = predict_block(task, vote, scale, task.data.X).assign(
+    block = predict_block(task, vote, scale, task.data).assign(
         fold=task.fold,
         majority=float(y.mean() >= 0.5),
         label=task.data.y.iloc[task.test],

@@ -12,10 +12,11 @@ from models.bundle import Member, write_bundle
 from models.ensemble import Ensemble
 from models.factory import SEQUENCES, create_ensemble
 from models.training import Epoch, best_epoch
-from pipelines.backtest.walk_forward import fit_scale, inner_splitter
+from pipelines.backtest.walk_forward import conformal_of, fit_scale, inner_splitter
 from pipelines.context import Context
 from pipelines.dataset import Dataset
 from pipelines.features.chosen import feature_engine
+from pipelines.features.volatility import VOLATILITY_BARS
 from pipelines.inputs import read_bars, read_context, read_datasets
 from pipelines.params import Params
 from pipelines.provenance import provenance
@@ -99,7 +100,7 @@ def _write(
     bars = read_bars(files)
     ahead = instrument.bars_in(horizon)
     engine = feature_engine(files, params, context.run)
-    scale = fit_scale(data, np.arange(len(data.X)), ahead, params.backtest.interval)
+    scale = fit_scale(data, np.arange(len(data.X)), ahead)
     by_family = {str(member.family): member for member in fitted}
     ensemble = _ensemble(params, settings, context)
     names = [model.name for model in ensemble.models]
@@ -112,7 +113,10 @@ def _write(
         Member(name, by_family[name].graph, by_family[name].window, share)
         for name, share in zip(names, blend.weights, strict=True)
     ]
-    history = bars.iloc[-(engine.warmup + max(m.window for m in members) + ahead) :]
+    conformal = conformal_of(params)
+    # What serving looks back on: features' warm-up and a window, or outcomes behind a day's volatility.
+    looked_back = max(engine.warmup + max(m.window for m in members), conformal.memory + VOLATILITY_BARS)
+    history = bars.iloc[-(looked_back + ahead) :]
     write_bundle(
         files.path(f"data/train/{horizon}"),
         members=members,
@@ -136,7 +140,8 @@ def _write(
                 "columns": {member.family: member.columns for member in fitted},
             },
             "blend": blend.to_json(),
-            "return_scale": {"mean_abs": scale.mean_abs, "low": scale.low, "high": scale.high},
+            "return_scale": {"mean_abs": scale.mean_abs},
+            "conformal": asdict(conformal),
             "costs": params.costs.model_dump(),
             "positions": {"round_trips": params.positions.round_trips},
             "data": {

@@ -11,7 +11,8 @@ from models.factory import create_model
 from models.graph_size import constants
 from pipelines.backtest.skill import hits
 from pipelines.backtest.strategy import Strategy, daily, per_bar
-from pipelines.backtest.walk_forward import VOLATILITY, fit_scale, inner_splitter
+from pipelines.backtest.walk_forward import fit_scale, inner_splitter
+from pipelines.features.volatility import VOLATILITY
 from pipelines.metrics import accuracy_interval, log_loss
 from pipelines.params import Range
 from pipelines.selection.selectors import create_selector
@@ -115,7 +116,7 @@ def _predict(
     model = create_model(task.family, settings, seed=task.params.seed, selector=selector, cv=cv)
     model.fit(X, y, t_end=t_end, sample_weight=weight)
     bars_ahead = task.instrument.bars_in(task.horizon)
-    scale = fit_scale(task.data, train, bars_ahead, task.params.backtest.interval)
+    scale = fit_scale(task.data, train, bars_ahead)
     rows = task.data.X.iloc[max(int(test[0]) - model.window + 1, 0) : int(test[-1]) + 1]
     probability = model.predict_proba(rows)[1].reindex(task.data.X.index[test])
     certain = pd.Series(1.0, index=probability.index)

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.conformal import Conformal
 from models.return_scale import ReturnScale
+from pipelines.labels.direction import direction_labels
 from serving.predictor import Predictor
 from trading.costs import Costs
 from trading.errors import ModelError, ServingError
@@ -30,10 +32,23 @@ def test_the_tail_says_what_the_whole_history_says(predictors, which, served_bar
     scale = ReturnScale(**spec["return_scale"])
     edge = scale.edge(vote, table["volatility_24"], predictor.horizon_bars)
     positions = band_positions(edge, Costs(**spec["costs"]).per_side, predictor.horizon_bars, 0.01)
-    low, high = scale.interval(float(table["volatility_24"].iloc[-1]), predictor.horizon_bars)
+    outcomes = direction_labels(bars, predictor.instrument, predictor.horizon).loc[table.index]
+    said = (
+        Conformal(**spec["conformal"])
+        .intervals(
+            outcomes["ret"],
+            outcomes["t_end"],
+            table["volatility_24"],
+            predictor.horizon_bars,
+            np.array([len(table) - 1]),
+        )
+        .iloc[0]
+    )
     assert signal.prob_up == pytest.approx(vote.iloc[-1], abs=1e-6)
     assert signal.position == positions.iloc[-1]
-    assert (signal.interval_low, signal.interval_high) == pytest.approx((low, high), rel=1e-6)
+    assert (signal.interval_low, signal.interval_high) == pytest.approx((said["low"], said["high"]), rel=1e-6)
+    assert signal.interval_levels == pytest.approx((said["low_level"], said["high_level"]))
+    assert signal.interval_outcomes == said["outcomes"] > 40
     assert signal.interval_low < 0 < signal.interval_high
     assert signal.confidence == pytest.approx(abs(2 * signal.prob_up - 1))
     assert pd.Timestamp(signal.bar_time) == bars.index[-1]
