@@ -72,10 +72,10 @@ def command_of(run: RunIdentity, params: Params, as_of: str) -> str:
         words.append(f"--exchange {venue}")
     elif not run.source.startswith(_SAMPLE):
         words.append("--bars FILE")
-    # A workspace's params have the profile applied already: applied again it changes nothing.
+    # A workspace's params have the profiles applied already: applied again they change nothing.
     raw = params.model_dump(mode="json", by_alias=True)
-    if profile := next((name for name, change in params.profiles.items() if overlay(raw, change) == raw), None):
-        words.append(f"--profile {profile}")
+    if applied := [name for name, change in params.profiles.items() if overlay(raw, change) == raw]:
+        words.append(f"--profile {'+'.join(applied)}")
     return f'make run ARGS="{" ".join(words)}"'
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 from pipelines.artifacts import Artifacts
 from pipelines.dataset import Dataset
 from pipelines.schemas import bar_schema, checked, feature_schema, label_schema
+from trading.errors import ModelError
 
 BARS = "data/validated/bars.parquet"
 FEATURES = "data/features/features.parquet"
@@ -47,6 +48,24 @@ def read_labels(files: Artifacts, horizon: str) -> pd.DataFrame:
 
 
 def read_datasets(files: Artifacts, horizons: list[str]) -> dict[str, Dataset]:
-    """Features and labels of each horizon on one index."""
+    """Features and labels of each horizon on one index.
+
+    Raises
+    ------
+    TooFewBarsError
+        If no row is warm.
+    ModelError
+        If the labels of a horizon are all the same: nothing can be learnt from them.
+    """
     features = read_features(files)
-    return {horizon: Dataset.join(features, read_labels(files, horizon)) for horizon in horizons}
+    data = {horizon: Dataset.join(features, read_labels(files, horizon)) for horizon in horizons}
+    for horizon, one in data.items():
+        known = one.y.dropna()
+        if known.nunique() == 1:
+            raise ModelError(
+                f"all {len(known)} labels over {horizon} are {known.iloc[0]:g}",
+                where=f"data/labels/{horizon}.parquet",
+                rule="a model learns what tells rises (1) from falls (0), so both occur",
+                remedy="give bars whose prices move both ways, or take this horizon out of labels.horizons",
+            )
+    return data

@@ -264,12 +264,19 @@ class Tracker:
     def attachment(self, registered: Registered, name: str) -> Path | None:
         """One of the ``attachments`` that a version was registered with, or a file below one; None without it.
 
-        That of a local store is named where it lies; that of a server is fetched to a temporary folder.
+        That of a local store is named where it lies; that of a server is fetched, under ``<state>/state``.
         """
+        import mlflow
+
         run_id = self.client.get_model_version(registered.name, registered.version).run_id
         if name not in {found.path for found in self.client.list_artifacts(run_id, str(Path(name).parent))}:
             return None
-        return Path(self.client.download_artifacts(run_id, name))
+        folder = self._cache(registered) / "beside"
+        place = {"dst_path": str(folder)} if is_server(self.settings) else {}
+        source = f"{self.client.get_run(run_id).info.artifact_uri}/{name}"
+        return Path(
+            mlflow.artifacts.download_artifacts(artifact_uri=source, tracking_uri=self.settings.tracking_uri, **place)
+        )
 
     def versions(self, horizon: str) -> list[Registered]:
         """Every version of the horizon's model, the newest first."""
@@ -328,9 +335,7 @@ class Tracker:
         address = self.settings.tracking_uri
         if not is_server(self.settings):
             return Path(mlflow.artifacts.download_artifacts(artifact_uri=source, tracking_uri=address))
-        # Versions of one bundle differ in the walk-forward stream that lies beside it.
-        folder = f"{registered.version}-{registered.bundle_hash}"
-        cache = self.settings.state / "state" / "versions" / registered.name / folder
+        cache = self._cache(registered)
         complete = cache / "complete"
         if not complete.exists():
             cache.mkdir(parents=True, exist_ok=True)
@@ -339,6 +344,11 @@ class Tracker:
             complete.touch()
         found = next(iter((cache / "model").rglob("MLmodel")))
         return found.parent
+
+    def _cache(self, registered: Registered) -> Path:
+        # Versions of one bundle differ in the walk-forward stream that lies beside it.
+        folder = f"{registered.version}-{registered.bundle_hash}"
+        return self.settings.state / "state" / "versions" / registered.name / folder
 
     def _named_version(self, horizon: str, alias_or_version: str) -> Registered | None:
         if not alias_or_version.isdecimal():

@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=HOME / "data" / "skill", help="folder that keeps the cells")
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
     parser.add_argument("--profile", default="quick", help="of params.yaml, for known and real")
+    parser.add_argument("--first-seed", type=int, default=1000, help="of the runs without an edge")
     parser.add_argument("--no-peers", action="store_true", help="leave LightGBM out")
     parser.add_argument("--quick", action="store_true", help="a few small cells, to see whether it runs")
     parser.add_argument("--page", type=Path, help="page whose table is replaced")
@@ -42,7 +43,7 @@ def main() -> None:
                 where, workers, quick=given.quick, profile=given.profile, peers=not given.no_peers
             )
         case "null":
-            table, verdicts = null.run(where, workers, quick=given.quick)
+            table, verdicts = null.run(where, workers, quick=given.quick, first_seed=given.first_seed)
         case "real":
             table, verdicts = real.run(where, workers, quick=given.quick, profile=given.profile)
         case _:

@@ -246,5 +246,6 @@ def test_the_command_names_source_and_profile(context: Context, params: Params, 
     assert command(params, "data/sample/x.parquet") == f'{base}"'
     assert command(params, "source/x.csv") == f'{base} --bars FILE"'
     assert command(params, "exchange:kraken") == f'{base} --exchange kraken"'
-    full = parse_params(deepcopy(raw_params), profile="full")
-    assert command(full, "data/sample/x.parquet") == f'{base} --profile full"'
+    for profile in ("full", "nested", "full+nested"):
+        applied = parse_params(deepcopy(raw_params), profile=profile)
+        assert command(applied, "data/sample/x.parquet") == f'{base} --profile {profile}"'

@@ -10,7 +10,7 @@ from pipelines.artifacts import Artifacts
 from pipelines.features.engine import FeatureEngine
 from pipelines.inputs import read_bars, read_datasets
 from pipelines.labels.direction import direction_labels
-from trading.errors import BarError
+from trading.errors import BarError, ModelError
 from trading.instrument import Instrument
 
 
@@ -57,4 +57,11 @@ def test_features_of_another_spec_are_refused(files: Artifacts) -> None:
     name = "data/features/features.parquet"
     files.write_frame(name, files.read_frame(name).iloc[:, ::-1])
     with pytest.raises(BarError, match="contract"):
+        read_datasets(files, ["4h"])
+
+
+def test_labels_without_variation_are_refused(files: Artifacts) -> None:
+    labels = files.read_frame("data/labels/4h.parquet")
+    files.write_frame("data/labels/4h.parquet", labels.assign(label=labels["label"].where(labels["label"].isna(), 1.0)))
+    with pytest.raises(ModelError, match=r"all \d+ labels over 4h are 1"):
         read_datasets(files, ["4h"])

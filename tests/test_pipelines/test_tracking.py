@@ -200,12 +200,18 @@ class TestVersions:
         assert run.data.metrics == {"strategy.sharpe": 0.8}
         assert {f.path for f in tracker.client.list_artifacts(run.info.run_id)} == {"evidence.json", "report.html"}
 
-    def test_what_lies_beside_it_is_found_again(self, tracker, model, tmp_path):
+    def test_what_lies_beside_it_is_found_again(self, settings, tracker, model, tmp_path, monkeypatch):
         cards = tmp_path / "cards"
         cards.mkdir()
         (cards / "m.html").write_text("<html>")
         made = self.register(tracker, model, "aa", attachments=[cards])
-        assert tracker.attachment(made, "cards/m.html").read_text() == "<html>"
+        lies = tracker.attachment(made, "cards/m.html")
+        assert lies.read_text() == "<html>"
+        assert lies.is_relative_to(settings.state / "mlflow")
+        monkeypatch.setattr("pipelines.tracking.is_server", lambda settings: True)
+        fetched = tracker.attachment(made, "cards/m.html")
+        assert fetched.read_text() == "<html>"
+        assert fetched.is_relative_to(settings.state / "state" / "versions")
         assert tracker.attachment(made, "cards/n.html") is None
         assert tracker.attachment(made, "pictures/m.html") is None
 
