@@ -25,7 +25,7 @@ def context(tmp_path_factory: pytest.TempPathFactory, raw_params: Mapping[str, A
     raw["models"] = {**raw["models"], "lstm": network, "voting": {"lstm": 1.0}}
     made = make_context(tmp_path_factory.mktemp("networks"), raw, source_file)
     run_stages(made, ["ingest", "validate", "features", "labels"])
-    made.files.write_json("data/tune/best.json", {"1h": {}})
+    made.files.write_json("data/tune/best.json", {"1h": [{}]})
     return made
 
 

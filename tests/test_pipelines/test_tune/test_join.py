@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,15 @@ def test_what_a_worker_did_is_not_done_again(cli: Callable[..., Any], nested: Co
         assert chosen[worst] is None
         assert set(task.weights) == set(task.settings) == set(study) - {worst}
         assert all(task.settings[family][k] == v for family in task.settings for k, v in chosen[family].items())
+
+
+def test_where_nothing_is_tuned_there_is_nothing_to_join(nested: Context, tmp_path: Path) -> None:
+    tune = nested.params.tune.model_copy(update={"trials": {}, "select": 0, "nested": False})
+    settings = nested.settings.model_copy(update={"state": tmp_path})
+    context = replace(nested, params=nested.params.model_copy(update={"tune": tune}), settings=settings)
+    assert join(context, None) == {"taken": 0, "stopped_by": "trials", "studies": []}
+    run_stages(context, ["tune"])
+    assert nested.files.read_json("data/tune/best.json") == {"1h": [{}]}
 
 
 def _data(context: Context) -> Dataset:

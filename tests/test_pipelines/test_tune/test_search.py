@@ -14,7 +14,7 @@ from pipelines.tune.search import run_study
 from pipelines.tune.study import StudyResult, StudyTask
 from pipelines.tune.tasks import settled
 from tests.studies import TRIALS, sqlite
-from trading.errors import ModelError
+from trading.errors import ModelError, TooFewBarsError
 
 
 def test_every_trial_is_kept_and_the_best_one_is_the_best(task: StudyTask) -> None:
@@ -113,6 +113,13 @@ def test_values_that_do_not_go_together_are_a_failed_trial(task: StudyTask) -> N
     with pytest.raises(ModelError, match="none of 1 trials") as caught:
         run_study(replace(task, family="transformer", params=params))
     assert "width 7 must be a multiple of heads" in caught.value.where
+
+
+def test_a_fold_without_a_known_outcome_is_refused(task: StudyTask) -> None:
+    hidden = task.data.y.copy()
+    hidden.iloc[-60:] = np.nan
+    with pytest.raises(TooFewBarsError, match="no bar of validation fold"):
+        run_study(_tuned(replace(task, data=replace(task.data, y=hidden)), splits=20))
 
 
 def test_the_weaker_families_leave_the_vote(params: Params) -> None:
