@@ -214,7 +214,8 @@ def _calibration(one: Mapping[str, Any]) -> Section:
         notes=(
             f"Brier score {number(vote.get('brier'), 4)}{split}, {number(constant.get('brier'), 4)} for a constant "
             f"50%. The stated {percent(stated.get('nominal'), 0)} ranges of the return held "
-            f"{percent(stated.get('coverage'))} of the outcomes.",
+            f"{percent(stated.get('coverage'))} of the outcomes, worth "
+            f"{number(stated.get('effective_samples'), 0)} independent ones.",
         ),
         head=("forecasts", *(number(one_bin.get("count"), 0) for one_bin in bins)),
         rows=(

@@ -96,12 +96,11 @@ def calibration(name: str, bins: Sequence[Mapping[str, Any]]) -> str:
     name
         As in :func:`performance`.
     bins
-        Mappings with ``predicted``, ``observed`` (fractions) and ``count``.
+        Mappings with ``predicted``, ``observed`` with its ends ``_low`` and ``_high`` (fractions) and ``count``.
     """
     full = [one for one in bins if one["count"] and one["predicted"] is not None and one["observed"] is not None]
     predicted, observed, count = (np.array([one[key] for one in full]) for key in ("predicted", "observed", "count"))
-    # Two binomial standard errors: enough to see which bins are only noise.
-    error = 2 * np.sqrt(observed * (1 - observed) / count)
+    low, high = (np.array([one[f"observed_{end}"] for one in full]) for end in ("low", "high"))
 
     def draw(figure: "Figure", narrow: bool) -> None:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
@@ -111,12 +110,12 @@ def calibration(name: str, bins: Sequence[Mapping[str, Any]]) -> str:
         above.errorbar(
             predicted,
             observed,
-            yerr=error,
+            yerr=(observed - low, high - observed),
             fmt="o",
             markersize=5,
             color=INKS["accent"],
             elinewidth=1.1,
-            label="as it was, ± 2 standard errors",
+            label="as it was, with its interval",
         )
         above.set_xlim(ends)
         above.set_ylabel("how often it rose")

@@ -100,20 +100,6 @@ class Dataset:
         weights[train] = faded / (faded.mean() or 1.0)
         return pd.Series(weights, index=self.X.index[: len(weights)], name="weight")
 
-    def horizon_rows(self, train: np.ndarray) -> np.ndarray:
-        """Training rows whose return over the whole horizon was known when the last of their labels was.
-
-        Parameters
-        ----------
-        train
-            Positions of the training rows.
-        """
-        if self.horizon_end is None:
-            return train
-        latest = self.t_end.iloc[train].max()
-        over = (self.horizon_end.iloc[train] <= latest).to_numpy(dtype=bool)
-        return np.asarray(train[over])
-
     def before(self, stop: int, latest: pd.Timestamp) -> "Dataset":
         """Rows before ``stop``; labels that end after ``latest`` are hidden."""
         cut = {

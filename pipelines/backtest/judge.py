@@ -9,7 +9,8 @@ import pandas as pd
 from scipy import stats
 
 from pipelines.artifacts import content_hash
-from pipelines.backtest.skill import baseline_forecasts, calibration, coverage, hits, skill
+from pipelines.backtest.reliability import brier_decomposition, reliability
+from pipelines.backtest.skill import baseline_forecasts, coverage, hits, skill
 from pipelines.backtest.strategy import Strategy, comparisons, daily, per_bar, random_sharpes, round_trips, summary
 from pipelines.backtest.walk_forward import FoldResult
 from pipelines.bootstrap import optimal_block, stationary_bootstrap
@@ -95,8 +96,9 @@ def judge(
             "comparison": {name: dict(summary(other)) for name, other in others.items()}
             | {"random": _random(sharpes, traded.metrics["sharpe"])},
             "monte_carlo": carlo,
-            "calibration": calibration(predictions["vote"], predictions["label"]),
-            "interval": {"nominal": params.backtest.interval, "coverage": coverage(predictions)},
+            "calibration": reliability(predictions["vote"], predictions["label"], horizon_bars, confidence),
+            "brier": brier_decomposition(predictions["vote"], predictions["label"]),
+            "interval": {"nominal": params.backtest.interval} | coverage(predictions, horizon_bars),
             "moments": _moments(traded),
             "recipes": _recipes(strategy, window, predictions, members, recipe_sha256),
         },

@@ -86,18 +86,13 @@ def _scores(probability: pd.Series, label: pd.Series, horizon_bars: int, confide
     }
 
 
-def calibration(probability: pd.Series, label: pd.Series, bins: int = 10) -> list[dict[str, float]]:
-    """Reliability table over bins of equal count: mean probability said, share that came true, rows."""
-    frame = pd.DataFrame({"predicted": probability, "observed": label}).dropna()
-    rank = frame["predicted"].rank(method="first")
-    table = frame.groupby(np.minimum((rank - 1) * bins // len(frame), bins - 1)).agg(
-        predicted=("predicted", "mean"), observed=("observed", "mean"), count=("observed", "size")
-    )
-    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+def coverage(predictions: pd.DataFrame, horizon_bars: int) -> dict[str, float]:
+    """Share of returns over the horizon that fell inside their interval, and how many independent ones that is worth.
 
-
-def coverage(predictions: pd.DataFrame) -> float:
-    """Share of returns over the horizon that fell inside their interval."""
+    Intervals over many bars that are issued every bar share their outcomes: ``effective_samples`` of them would have a
+    share as certain as these.
+    """
     ret = "horizon_ret" if "horizon_ret" in predictions else "ret"
     known = predictions.dropna(subset=[ret, "low", "high"])
-    return float(known[ret].between(known["low"], known["high"]).mean())
+    held = known[ret].between(known["low"], known["high"]).to_numpy(dtype=float)
+    return {"coverage": float(held.mean()), "effective_samples": int(effective_number(held, horizon_bars))}

@@ -20,7 +20,16 @@ def _drawings() -> dict[str, str]:
     fan = pd.DataFrame(
         {name: np.linspace(1, 1 + i / 10, 50) for i, name in enumerate(["p05", "p25", "p50", "p75", "p95"])}
     )
-    bins = [{"predicted": 0.4 + i / 20, "observed": 0.42 + i / 20, "count": 100 * i} for i in range(5)]
+    bins = [
+        {
+            "predicted": 0.4 + i / 20,
+            "observed": 0.42 + i / 20,
+            "observed_low": 0.4 + i / 20,
+            "observed_high": 0.45 + i / 20,
+            "count": 100 * i,
+        }
+        for i in range(5)
+    ]
     features = [
         {
             "feature": f"feature_{i}",
@@ -93,9 +102,9 @@ def test_only_the_most_important_features_are_shown_the_first_on_top(drawings: d
 
 def test_empty_bins_are_left_out() -> None:
     bins = [
-        {"predicted": 0.5, "observed": 0.5, "count": 10},
-        {"predicted": None, "observed": None, "count": 0},
-        {"predicted": 0.6, "observed": 1.0, "count": 3},
+        {"predicted": 0.5, "observed": 0.5, "observed_low": 0.2, "observed_high": 0.8, "count": 10},
+        {"predicted": None, "observed": None, "observed_low": None, "observed_high": None, "count": 0},
+        {"predicted": 0.6, "observed": 1.0, "observed_low": 0.4, "observed_high": 1.0, "count": 3},
     ]
     assert "nan" not in figures.calibration("e", bins).lower()
 

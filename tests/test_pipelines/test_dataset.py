@@ -59,7 +59,6 @@ def test_plain_labels_have_no_weights_and_one_return() -> None:
     data = Dataset.join(*frames())
     assert data.weight is None
     assert data.training_weights(np.array([0, 1]), 0.5) is None
-    assert data.horizon_rows(np.array([0, 1])).tolist() == [0, 1]
 
 
 def test_weights_are_scaled_to_the_training_rows_and_nothing_for_the_rest() -> None:
@@ -97,7 +96,6 @@ def test_a_market_that_never_moves_weighs_nothing() -> None:
 def test_a_return_over_the_horizon_may_be_known_later_than_its_label() -> None:
     data = weighed()
     # Labels end two hours after their stamp, horizons three: the last row's is still running.
-    assert data.horizon_rows(np.array([0, 1, 3])).tolist() == [0, 1]
     seen = data.before(4, INDEX[5])
     assert seen.horizon_ret is not None
     assert seen.weight is not None

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.backtest.skill import baseline_forecasts, calibration, coverage, hits, skill
+from pipelines.backtest.skill import baseline_forecasts, coverage, hits, skill
 
 N = 4000
 INDEX = pd.date_range("2019-01-01", periods=N, freq="h", tz="UTC", name="timestamp")
@@ -69,19 +69,19 @@ def test_one_half_counts_as_up() -> None:
     assert hits(pd.Series([0.5, 0.5, 0.49]), pd.Series([1.0, 0.0, 0.0])).tolist() == [1, 0, 1]
 
 
-def test_calibration_bins_hold_equally_many_rows_and_their_means() -> None:
-    _predictions, _ = market(0.05)
-    rng = np.random.default_rng(0)
-    said = pd.Series(rng.random(N), index=INDEX)
-    came = (pd.Series(rng.random(N), index=INDEX) < said).astype(float)
-    table = calibration(said, came, bins=8)
-    assert sum(row["count"] for row in table) == N
-    assert max(abs(row["predicted"] - row["observed"]) for row in table) < 0.08
-    assert [row["predicted"] for row in table] == sorted(row["predicted"] for row in table)
-
-
 def test_coverage_counts_known_returns_only() -> None:
     predictions, _ = market(0.0)
     predictions.iloc[: N // 2, predictions.columns.get_loc("ret")] = np.nan
     known = predictions["ret"].dropna()
-    assert coverage(predictions) == pytest.approx((known <= 0.4).mean())
+    found = coverage(predictions, 1)
+    assert found["coverage"] == pytest.approx((known <= 0.4).mean())
+    assert found["effective_samples"] == len(known)
+
+
+def test_outcomes_that_overlap_are_worth_fewer_than_there_are() -> None:
+    predictions, _ = market(0.0)
+    inside = pd.Series(np.repeat(np.random.default_rng(1).random(N // 10 + 1) < 0.9, 10)[:N], index=INDEX)
+    blocks = predictions.assign(ret=np.where(inside, 0.0, 9.0), low=-1.0, high=1.0)
+    found = coverage(blocks, 10)
+    assert found["coverage"] == pytest.approx(inside.mean())
+    assert found["effective_samples"] == pytest.approx(N / 10, rel=0.35)
