@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from trading.errors import TooFewBarsError
 
+VOLATILITY, VOLATILITY_BARS = "volatility_24", 25
+"""The feature that forecasts are scaled by, and the bars until it is known."""
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -9,9 +9,9 @@ import pandas as pd
 from models.bundle import Bundle
 from models.conformal import Conformal
 from models.return_scale import ReturnScale
+from pipelines.dataset import VOLATILITY, VOLATILITY_BARS
 from pipelines.features.engine import FeatureEngine
 from pipelines.features.operators import column
-from pipelines.features.volatility import VOLATILITY, VOLATILITY_BARS
 from pipelines.labels.direction import direction_labels
 from serving.context_history import Frames
 from serving.contracts import Signal

@@ -1,7 +1,7 @@
 """Tables of skill.
 
     python -m benchmarks.skill known    markets with a planted edge, beside logistic regression and LightGBM
-    python -m benchmarks.skill null     a market without one, a hundred times
+    python -m benchmarks.skill null     a market without one, two hundred times
     python -m benchmarks.skill real     all pairs of the sample, at all horizons
     python -m benchmarks.skill budget   five families, eight refits: how long
 

@@ -13,7 +13,7 @@ from pipelines.backtest.walk_forward import fold_tasks, run_fold
 from trading.markets.market import Market, draw
 
 VOTERS = {"random_forest": 1.0, "xgboost": 1.0}
-MOST_CLAIMS = 9
+RUNS, MOST_CLAIMS = 200, 9
 
 
 def cells(*, rows: int, runs: int, first_seed: int) -> list[dict[str, Any]]:
@@ -73,5 +73,5 @@ def table(found: list[dict[str, Any]]) -> tuple[str, list[str]]:
 
 def run(results: Path, workers: int, *, quick: bool, first_seed: int) -> tuple[str, list[str]]:
     """Measure what is missing, and show all."""
-    given = cells(rows=2500 if quick else 6000, runs=2 if quick else 100, first_seed=first_seed)
+    given = cells(rows=2500 if quick else 6000, runs=2 if quick else RUNS, first_seed=first_seed)
     return table(measured(measure, given, results, workers))

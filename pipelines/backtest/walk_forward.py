@@ -14,8 +14,7 @@ from models.factory import create_ensemble
 from models.out_of_fold import Splitter
 from models.return_scale import ReturnScale
 from models.selected import Selector
-from pipelines.dataset import Dataset
-from pipelines.features.volatility import VOLATILITY
+from pipelines.dataset import VOLATILITY, Dataset
 from pipelines.params import Params
 from pipelines.recipe import votes
 from pipelines.selection.selectors import create_selector

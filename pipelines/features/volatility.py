@@ -28,9 +28,6 @@ from pipelines.features.operators import (
 )
 from pipelines.features.series import CLOSE, HIGH, LOW, OPEN, RANGE, RETURN, TRUE_RANGE
 
-VOLATILITY, VOLATILITY_BARS = "volatility_24", 25
-"""What forecasts are scaled by, and the bars until it is known."""
-
 _volatility = partial(Feature, "volatility")
 
 

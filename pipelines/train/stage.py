@@ -14,9 +14,8 @@ from models.factory import SEQUENCES, create_ensemble
 from models.training import Epoch, best_epoch
 from pipelines.backtest.walk_forward import conformal_of, fit_scale, inner_splitter
 from pipelines.context import Context
-from pipelines.dataset import Dataset
+from pipelines.dataset import VOLATILITY_BARS, Dataset
 from pipelines.features.chosen import feature_engine
-from pipelines.features.volatility import VOLATILITY_BARS
 from pipelines.inputs import read_bars, read_context, read_datasets
 from pipelines.params import Params
 from pipelines.provenance import provenance

@@ -12,7 +12,7 @@ from models.graph_size import constants
 from pipelines.backtest.skill import hits
 from pipelines.backtest.strategy import Strategy, daily, per_bar
 from pipelines.backtest.walk_forward import fit_scale, inner_splitter
-from pipelines.features.volatility import VOLATILITY
+from pipelines.dataset import VOLATILITY
 from pipelines.metrics import accuracy_interval, log_loss
 from pipelines.params import Range
 from pipelines.selection.selectors import create_selector

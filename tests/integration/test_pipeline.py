@@ -100,12 +100,12 @@ def test_a_missing_purge_is_found_by_the_audit(
     context = make_context(tmp_path / "leaky", one, source_file)
     honest = walk_forward.fold_tasks
 
-    def unpurged(horizon: str, data: Any, *rest: Any) -> Any:
+    def unpurged(horizon: str, data: Any, *rest: Any, **more: Any) -> Any:
         from dataclasses import replace
 
         import numpy as np
 
-        for task in honest(horizon, data, *rest):
+        for task in honest(horizon, data, *rest, **more):
             yield replace(task, train=np.flatnonzero(data.y.iloc[: task.test[0]].notna().to_numpy()))
 
     for module in ("backtest", "audit"):

@@ -11,8 +11,7 @@ from models.random_forest import RandomForest
 from pipelines.backtest.judge import judge
 from pipelines.backtest.strategy import Strategy
 from pipelines.backtest.walk_forward import fit_scale, fit_vote, fold_tasks, predict_block, run_fold
-from pipelines.dataset import Dataset
-from pipelines.features.volatility import VOLATILITY
+from pipelines.dataset import VOLATILITY, Dataset
 from pipelines.labels.labelling import make_labels
 from pipelines.params import overlay, parse_params
 from pipelines.recipe import family_settings
