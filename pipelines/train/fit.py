@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.crossed import innermost
 from models.factory import create_model
 from models.onnx_export import parity
 from models.out_of_fold import Splitter, out_of_fold
 from models.selected import Selected, Selector
 from models.training import Epoch
+from models.wrapped import innermost
 from pipelines.dataset import Dataset
-from pipelines.params import Family
+from pipelines.model_params import Family
 
 
 @dataclass(frozen=True)

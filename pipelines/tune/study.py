@@ -9,7 +9,8 @@ import pandas as pd
 
 from pipelines.artifacts import content_hash
 from pipelines.dataset import Dataset
-from pipelines.params import Family, Params, Range
+from pipelines.model_params import Family
+from pipelines.params import Params, Range
 from pipelines.tune.database import Database
 from trading.instrument import Instrument
 
