@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.base import Float64
+from models.gradient_boosting import XGBoost
 from models.returns import ReturnModel
 from models.windows import Float32, Positions
 
@@ -20,43 +21,23 @@ class BoostedReturns(ReturnModel):
 
     Parameters
     ----------
+    trees
+        Unfitted trees for directions: their settings and seed. Here a row's weight in a leaf is its own.
     levels
         Of the quantiles, rising, between 0 and 1.
-    n_estimators, max_depth, learning_rate, subsample, colsample_bytree, min_child_weight, reg_lambda
-        As :class:`models.gradient_boosting.XGBoost` has them; here a row's weight in a leaf is its own.
-    seed
-        Of the subsamples.
     """
 
     name = "xgboost"
 
-    def __init__(
-        self,
-        *,
-        levels: Sequence[float],
-        n_estimators: int,
-        max_depth: int,
-        learning_rate: float,
-        subsample: float,
-        colsample_bytree: float,
-        min_child_weight: float,
-        reg_lambda: float,
-        seed: int,
-    ) -> None:
+    def __init__(self, trees: XGBoost, levels: Sequence[float]) -> None:
+        self.trees = trees
         self.levels = levels
-        self.n_estimators = n_estimators
-        self.max_depth = max_depth
-        self.learning_rate = learning_rate
-        self.subsample = subsample
-        self.colsample_bytree = colsample_bytree
-        self.min_child_weight = min_child_weight
-        self.reg_lambda = reg_lambda
-        self.seed = seed
 
     def _fit(self, values: Float32, rows: Positions, returns: Float64, weights: Float64, t_end: pd.Series) -> None:
         from xgboost import XGBRegressor
 
-        keywords = {key: value for key, value in self.get_params(deep=False).items() if key not in ("levels", "seed")}
+        keywords = self.trees.get_params(deep=False)
+        seed = keywords.pop("seed")
         losses: list[dict[str, Any]] = [{"objective": "reg:squarederror"}]
         losses += [{"objective": "reg:quantileerror", "quantile_alpha": level} for level in self.levels]
         # Where a loss starts from is measured here: the graph's converter must be told, and knows a number only.
@@ -64,7 +45,7 @@ class BoostedReturns(ReturnModel):
         starts += [weighted_quantile(returns, weights, level) for level in self.levels]
         self.boosters_ = [
             XGBRegressor(
-                **keywords, **loss, base_score=float(start), tree_method="hist", n_jobs=1, random_state=self.seed,
+                **keywords, **loss, base_score=float(start), tree_method="hist", n_jobs=1, random_state=seed,
                 verbosity=0,
             ).fit(values[rows], returns, sample_weight=weights)
             for loss, start in zip(losses, starts, strict=True)

@@ -19,6 +19,7 @@ from models.feature_names import require_names
 from models.overlap import labels_at_once
 from models.scaling import RobustScaler
 from models.windows import Float32, as_float32, complete_windows
+from models.wrapped import Wrapped
 
 if TYPE_CHECKING:
     import onnx
@@ -35,7 +36,7 @@ _ROWS = 1 << 14
 _CANDIDATES = 2000
 
 
-class Crossed(SignalModel):
+class Crossed(Wrapped):
     """A model on all features and on products of pairs of them, chosen among the rows of the fit.
 
     From outside it is a model of the features alone.
@@ -62,16 +63,6 @@ class Crossed(SignalModel):
     def __init__(self, model: SignalModel, keep: int) -> None:
         self.model = model
         self.keep = keep
-
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-        return self.model.name
-
-    @property
-    def window(self) -> int:
-        """Window of the model."""
-        return self.model.window
 
     def fit(self, X: pd.DataFrame, y: pd.Series, *, t_end: pd.Series, sample_weight: pd.Series | None = None) -> Self:
         """Choose products, then fit a clone of the model; parameters and errors as :meth:`SignalModel.fit`."""
@@ -128,13 +119,6 @@ class Crossed(SignalModel):
             window=self.window,
             features=self.n_features_in_,
         )
-
-
-def innermost(model: SignalModel) -> SignalModel:
-    """The learner in a fitted model, behind whatever chooses or adds columns."""
-    while (inner := getattr(model, "model_", None)) is not None:
-        model = inner
-    return model
 
 
 def telling_pairs(

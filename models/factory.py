@@ -124,7 +124,7 @@ def create_return_model(
         return NetworkReturns(direction, levels)
     from models.boosted_returns import BoostedReturns
 
-    return BoostedReturns(levels=levels, **direction.get_params(deep=False))
+    return BoostedReturns(direction, levels)
 
 
 def create_ensemble(

@@ -14,6 +14,7 @@ from sklearn.base import clone
 from models.base import SignalModel, aligned, probabilities, require_finite
 from models.feature_names import require_names
 from models.windows import as_float32, complete_windows
+from models.wrapped import Wrapped
 from trading.errors import ModelError, TooFewBarsError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Selector(Protocol):
         """
 
 
-class Selected(SignalModel):
+class Selected(Wrapped):
     """A model on the columns that a selector chooses among the rows of the fit.
 
     From outside it is a model of all features: it asks for them, and has no probability where any of them is missing,
@@ -63,16 +64,6 @@ class Selected(SignalModel):
     def __init__(self, model: SignalModel, selector: Selector) -> None:
         self.model = model
         self.selector = selector
-
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-        return self.model.name
-
-    @property
-    def window(self) -> int:
-        """Window of the model."""
-        return self.model.window
 
     def fit(self, X: pd.DataFrame, y: pd.Series, *, t_end: pd.Series, sample_weight: pd.Series | None = None) -> Self:
         """Choose columns, then fit a clone of the model on them; parameters and errors as :meth:`SignalModel.fit`."""

@@ -38,7 +38,9 @@ class SequenceModel(SingleModel):
 
     Where ``patience`` is above 0, the tests of the last split of ``cv`` are the tail that decides when to stop. Nothing
     is learnt from the tail, neither weights nor scales, nor from the rows that the purge takes away before it: the
-    newest rows are the price of knowing when to stop. With ``patience`` 0 all rows are learnt, for all epochs.
+    newest rows are the price of knowing when to stop. Products of features that stand in front of the network
+    (:mod:`models.crossed`) were chosen with the tail's labels too. With ``patience`` 0 all rows are learnt, for all
+    epochs.
 
     Attributes
     ----------
