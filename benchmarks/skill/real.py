@@ -11,6 +11,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from benchmarks.skill.cells import HOME, markdown, measured
 from benchmarks.skill.forecasts import ORDER, dataset, forecasts, params_of
+from pipelines.importance.intervals import interval
 from pipelines.metrics import auc, log_loss
 from trading.bars import resample
 from trading.instrument import Instrument
@@ -77,8 +78,7 @@ def _measured(up: Array, label: Array, ret: Array, base: float, drawn: list[Any]
 
     value = all_of(slice(None))
     again = np.array([all_of(rows) for rows in drawn])
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(again, [tail, 1 - tail], axis=0)
+    low, high = interval(again, CONFIDENCE)
     return {name: [value[place], float(low[place]), float(high[place])] for place, name in enumerate(MEASURES)}
 
 
