@@ -6,7 +6,7 @@ from pipelines.artifacts import content_hash
 from pipelines.promotion.chain import read
 from pipelines.promotion.errors import PromotionError
 from pipelines.promotion.moves import Move, champions, logged
-from pipelines.promotion.transaction import log_path, move, recover
+from pipelines.promotion.transaction import evidence_of, log_path, move, recover
 from pipelines.tracking import CHAMPION, Registered, Tracker
 
 
@@ -38,7 +38,8 @@ def promote(tracker: Tracker, horizon: str, number: str, *, override: str | None
     recover(tracker.settings)
     version, current = _registered(tracker, horizon, number), tracker.version(horizon, CHAMPION)
     about = f"version {version.version} of {version.name}"
-    if current is not None and current.version == version.version:
+    # One that somebody made champion in MLflow is unproven: it may be promoted where it stands.
+    if current is not None and current.version == number and evidence_of(current, CHAMPION) != "unproven":
         raise PromotionError(f"{about} is the champion already", rule="a promotion changes who is champion")
     if "reloaded" not in version.tags:
         raise PromotionError(

@@ -211,16 +211,21 @@ class TestTampering:
         with pytest.raises(ChainError, match="lacks the line"):
             promote(tracker, "4h", "1", override="r")
 
-    def test_an_alias_that_was_moved_behind_the_log(self, tracker: Tracker, settings: Settings) -> None:
+    def test_an_alias_that_was_moved_behind_the_log(
+        self, tracker: Tracker, settings: Settings, evidence: Evidence
+    ) -> None:
         add_version(tracker, 3, champion="3")
         tracker.move_alias("4h", "champion", "3")
         (contradiction,) = history(settings)[2]
         assert contradiction == f"champion of {MODEL} is version 3 in the registry and version 2 in the log"
         with pytest.raises(SupersededError, match="is version 3, and the decision was about version 2"):
             rollback(tracker, "4h", "r")
-        promote(tracker, "4h", "1", override="put right")
+        assert evidence() == ("champion", "3", "unproven")
+        promote(tracker, "4h", "3", override="let it stay")
+        assert evidence() == ("champion", "3", "overridden")
         assert history(settings)[1:] == (None, [])
-        assert champions(history(settings)[0], MODEL) == ["1", "2", "3", "1"]
+        assert champions(history(settings)[0], MODEL) == ["1", "2", "3"]
+        assert rollback(tracker, "4h", "r").to == "2"
 
 
 class TestVoid:
