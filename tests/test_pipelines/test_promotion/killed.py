@@ -181,6 +181,10 @@ def at_every_step(empty: Path, top: Path, name: str) -> int:
 
 def race(state: Path, reason: str | None, *versions: str) -> None:
     """Processes that promote a version each, all at once: ``reason`` is that of an override, or empty."""
+    # Before the forks, once; their stores they open themselves.
+    import mlflow.store.model_registry.sqlalchemy_store
+    import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+
     answers, starts = [], []
     for version in versions:
         heard, say = os.pipe()

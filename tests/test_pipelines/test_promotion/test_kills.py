@@ -115,8 +115,8 @@ def test_of_two_promotions_at_once_one_is_refused(contested: Path) -> None:
 
 
 def test_overrides_at_once_follow_each_other_or_are_refused(contested: Path) -> None:
-    found = run("race", contested, "both asked", "2", "3", "2", "3")
-    assert found["codes"] == [0, 0, 0, 0]
+    found = run("race", contested, "both asked", "2", "3", "2")
+    assert found["codes"] == [0, 0, 0]
     moves, fault, contradictions = history(settings_in(contested))
     assert (fault, contradictions) == (None, [])
     assert [one.move.origin for one in moves] == [None, *(one.move.to for one in moves[:-1])]

@@ -1,9 +1,6 @@
 """``engine promote``, ``rollback`` and ``history``, as a user and a program see them."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +12,6 @@ from pipelines.promotion.transaction import log_path
 from pipelines.settings import Settings
 from pipelines.tracking import Tracker
 from tests.test_pipelines.test_promotion.registry import MODEL, add_version
-from tests.workspace import ROOT
 
 Cli = Callable[..., Any]
 
@@ -171,20 +167,3 @@ def test_what_can_be_mended_is_said_and_ends_with_2(cli: Cli, words: tuple[str, 
 def test_help_is_complete(cli: Cli, verb: str, options: tuple[str, ...]) -> None:
     text = cli(verb, "--help").stdout
     assert all(option in text for option in options)
-
-
-@pytest.mark.usefixtures("versions")
-def test_of_two_commands_at_once_one_moves_and_the_other_says_why_not(settings: Settings, tracker: Tracker) -> None:
-    add_version(tracker, 4)
-    env = {**os.environ, "ENGINE_STATE": str(settings.state), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "engine", "promote", "--horizon", "4h", "--json", "--version"]
-    both = [
-        subprocess.Popen([*command, version], env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for version in ("1", "4")
-    ]
-    said = [json.loads(process.communicate(timeout=60)[0]) for process in both]
-    assert sorted(process.returncode for process in both) == [0, 2]
-    (winner,) = [one["moved"] for one in said if "moved" in one]
-    (loser,) = [one["error"] for one in said if "error" in one]
-    assert loser["type"] == "SupersededError"
-    assert loser["what"] == (f"champion of {MODEL} is version {winner['to']}, and the decision was about no version")
