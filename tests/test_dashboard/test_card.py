@@ -65,8 +65,8 @@ def test_it_says_what_the_files_say(
     text = to_markdown(card(spec, evidence, verdict, command=COMMAND))
     found = tables(text)
     assert list(found) == [
-        *("Skill", "Money after costs", "Gate", "Limits", "Calibration", "Data", "Importance"),
-        *("Reproduction", "Features", "Parameters"),
+        *("Skill", "Money after costs", "Gate", "Limits", "Reproduction", "Calibration"),
+        *("Data", "Importance", "Features", "Parameters"),
     ]
     assert found["Skill"][:2] == [
         ["model", "accuracy", "over the best rule, points", "log loss", "Brier", "AUC"],
