@@ -41,7 +41,7 @@ def promote(
     Runs promote by themselves what passes. This is for what they left: a version that was rolled back from, or one that
     somebody answers for.
 
-    Exit code 0: it is champion. 2: it is not, and why; nothing has changed.
+    Exit code 0: it is champion. 2: it is not, and why.
     """
     from pipelines.promotion.decisions import promote as decide
 
@@ -64,7 +64,7 @@ def rollback(
 
     What was rolled back from is not promoted by later runs: new data has to make another model, or `engine promote` it.
 
-    Exit code 0: done. 2: there is none to go back to, or it cannot be done; nothing has changed.
+    Exit code 0: done. 2: there is none to go back to, or it cannot be done.
     """
     from pipelines.promotion.decisions import rollback as decide
 
@@ -118,7 +118,7 @@ def history(
         if fault is not None:
             typer.echo(f"BROKEN    {fault}\nMoves before that line are shown.")
         for one in contradictions:
-            typer.echo(f"BROKEN    {one}")
+            typer.echo(f"DIFFERS   {one}")
         if sound:
             typer.echo(f"Sound: {len(moves)} move(s) in an unbroken chain, and the registry agrees with it.")
     raise typer.Exit(0 if sound else 1)

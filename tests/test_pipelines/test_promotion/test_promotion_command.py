@@ -115,7 +115,7 @@ def test_a_changed_log_is_said_and_ends_with_1(cli: Cli, settings: Settings, tra
         "agrees": False,
         "contradictions": [f"champion of {MODEL} is version 1 in the registry and version 2 in the log"],
     }
-    assert "BROKEN    champion of" in cli("history").stdout
+    assert "DIFFERS   champion of" in cli("history").stdout
 
 
 @pytest.mark.usefixtures("versions")
