@@ -191,6 +191,7 @@ class _Retraining:
         key = self.workspace.run.instrument.name.lower().replace("_", "-")
         create_markdown_artifact(key=f"verdict-{key}", markdown=verdict_text(evidence, verdict))
         create_table_artifact(key=f"metrics-{key}", table=metric_rows(evidence, verdict))
+        create_table_artifact(key=f"gate-{key}", table=rule_rows(verdict))
 
     def _judged(self) -> str:
         """Digest of all that the report shows: evidence, verdict, and the code that draws it."""
@@ -241,6 +242,22 @@ def metric_rows(evidence: Mapping[str, Any], verdict: Mapping[str, Any]) -> list
         }
         rows.append(row)
     return rows
+
+
+def rule_rows(verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row a rule of each horizon: what was measured, what it was held against, and the reason in words."""
+    return [
+        {
+            "horizon": horizon,
+            "rule": rule["rule"],
+            "result": "pass" if rule["passed"] else "FAIL",
+            "measured": rule["value"],
+            "needed": rule["threshold"],
+            "reason": rule["reason"],
+        }
+        for horizon, found in verdict["horizons"].items()
+        for rule in found["rules"]
+    ]
 
 
 def _last_bar(files: Artifacts) -> datetime | None:

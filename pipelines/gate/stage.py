@@ -11,6 +11,7 @@ from pipelines.context import Context
 from pipelines.gate.identity import judged_hash
 from pipelines.gate.rules import Champion, judge
 from pipelines.params import GateParams
+from pipelines.promotion.transaction import recover
 from pipelines.tracking import CHAMPION, Registered, Tracker, Trial
 
 
@@ -24,6 +25,8 @@ def run(context: Context) -> None:
     files, instrument, gate = context.files, context.run.instrument, context.params.gate
     evidence = files.read_json("data/evidence/evidence.json")
     tracker = Tracker(context.settings, instrument)
+    # A promotion that was killed is brought to its end: what is judged against is the champion.
+    recover(context.settings)
     horizons: dict[str, Any] = {}
     for number, horizon in enumerate(evidence["horizons"]):
         context.progress(number, len(evidence["horizons"]), f"judging {horizon}")

@@ -106,6 +106,30 @@ def test_a_kill_after_the_alias_moved_changes_no_verdict(make, monkeypatch):
     assert not registered(context)["created"]
 
 
+def test_a_kill_before_the_alias_moved_is_mended_before_anything_is_judged(make, monkeypatch):
+    context = make(seed=6)
+    stage.run(context)
+    undisturbed = text(context)
+
+    def killed(tracker, horizon, alias, version):
+        if alias == "champion":
+            raise KeyboardInterrupt
+        whole(tracker, horizon, alias, version)
+
+    whole = Tracker.move_alias
+    with monkeypatch.context() as patch:
+        patch.setattr(Tracker, "move_alias", killed)
+        with pytest.raises(KeyboardInterrupt):
+            register.run(context)
+    tracker = Tracker(context.settings, context.run.instrument)
+    assert tracker.version("4h", "champion") is None
+    stage.run(context)
+    assert tracker.version("4h", "champion").version == "1"
+    assert text(context) == undisturbed, "judged as the champion that it is, not against it"
+    register.run(context)
+    assert registered(context)["aliases_kept"]["champion"] == "already there"
+
+
 def test_other_thresholds_or_other_evidence_are_another_question(make):
     context = make(seed=3)
     stage.run(context)
