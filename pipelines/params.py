@@ -202,7 +202,8 @@ class BacktestParams(Strict):
     """Walk-forward with refits, and what it is compared with."""
 
     first_test_fraction: Fraction
-    refits: Count
+    refits: Count | Duration
+    train_window: Literal["all"] | Duration
     embargo_bars: Annotated[int, Field(ge=0)]
     confidence: Fraction
     random_paths: Count

@@ -19,7 +19,8 @@ from pipelines.params import Params
 from pipelines.recipe import votes
 from pipelines.selection.selectors import create_selector
 from pipelines.splits import PurgedWalkForward
-from trading.instrument import Instrument
+from trading.errors import ParamsError
+from trading.instrument import Instrument, duration
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class FoldResult:
 
     Attributes
     ----------
+    train_first
+        Opening of the first bar that it learnt from.
+    train_rows, purged_rows
+        Labels that it learnt from, and rows between the first of them and the test that it did not learn from.
     predictions : DataFrame
         One row per test bar, decided at its close: probability of each member and of the ``vote``, ``unit_edge``
         (expected return of a certain forecast), ``low`` and ``high`` (interval of the horizon's return),
@@ -59,17 +64,43 @@ class FoldResult:
     horizon: str
     fold: int
     predictions: pd.DataFrame
+    train_first: pd.Timestamp
     train_rows: int
     purged_rows: int
 
 
-def splitter(params: Params, instrument: Instrument) -> PurgedWalkForward:
-    """The walk-forward of the backtest."""
+def splitter(params: Params, instrument: Instrument, rows: int) -> PurgedWalkForward:
+    """The walk-forward of the backtest over so many rows.
+
+    Where ``backtest.refits`` is a duration, there are as few blocks as are no longer than that.
+    """
+    refits, first = params.backtest.refits, params.backtest.first_test_fraction
+    if isinstance(refits, str):
+        refits = -(-(rows - int(rows * first)) // _bars(refits, instrument, "refits"))
     return PurgedWalkForward(
-        n_splits=params.backtest.refits,
-        first_test_fraction=params.backtest.first_test_fraction,
+        n_splits=refits,
+        first_test_fraction=first,
         embargo=params.backtest.embargo_bars * instrument.bar,
+        max_train=max_train(params, instrument),
     )
+
+
+def max_train(params: Params, instrument: Instrument) -> int | None:
+    """Latest labelled rows that a fit of the recipe learns from; None for all that are known."""
+    window = params.backtest.train_window
+    return None if window == "all" else _bars(window, instrument, "train_window")
+
+
+def _bars(length: str, instrument: Instrument, key: str) -> int:
+    """Whole bars in a duration of ``backtest``."""
+    bars = int(duration(length) // instrument.bar)
+    if bars < 1:
+        raise ParamsError(
+            f"backtest.{key} is {length}, and a bar is {instrument.timeframe}",
+            rule="one bar or longer",
+            remedy=f"give backtest.{key} a longer duration in params.yaml",
+        )
+    return bars
 
 
 def inner_splitter(params: Params, instrument: Instrument) -> PurgedWalkForward:
@@ -101,7 +132,8 @@ def fold_tasks(
         As :func:`models.factory.create_model` takes it.
     """
     selector = create_selector(params, instrument)
-    for fold, (train, test) in enumerate(splitter(params, instrument).split(data.X, t_end=data.t_end)):
+    folds = splitter(params, instrument, len(data.X)).split(data.X, t_end=data.t_end)
+    for fold, (train, test) in enumerate(folds):
         yield FoldTask(
             horizon=horizon,
             horizon_bars=instrument.bars_in(horizon),
@@ -191,6 +223,7 @@ def fold_result(task: FoldTask, vote: Ensemble, scale: ReturnScale) -> FoldResul
         horizon=task.horizon,
         fold=task.fold,
         predictions=block,
+        train_first=task.data.X.index[task.train[0]],
         train_rows=len(task.train),
-        purged_rows=int(task.test[0]) - len(task.train),
+        purged_rows=int(task.test[0]) - int(task.train[0]) - len(task.train),
     )
