@@ -18,7 +18,7 @@ from pipelines.dataset import VOLATILITY, Dataset
 from pipelines.params import Params
 from pipelines.recipe import votes
 from pipelines.selection.selectors import create_selector
-from pipelines.splits import PurgedWalkForward
+from pipelines.splits import PurgedSplitter, PurgedWalkForward
 from trading.errors import ParamsError
 from trading.instrument import Instrument, duration
 
@@ -119,6 +119,7 @@ def fold_tasks(
     instrument: Instrument,
     *settings: Mapping[str, Mapping[str, Any]],
     checkpoints: Path | None = None,
+    folds: PurgedSplitter | None = None,
 ) -> Iterator[FoldTask]:
     """One task per refit of one horizon.
 
@@ -130,10 +131,12 @@ def fold_tasks(
         By family, of those that vote: one for all refits, or one for each.
     checkpoints
         As :func:`models.factory.create_model` takes it.
+    folds
+        What is fitted on what, and tested on what; by default the walk-forward.
     """
     selector = create_selector(params, instrument)
-    folds = splitter(params, instrument, len(data.X)).split(data.X, t_end=data.t_end)
-    for fold, (train, test) in enumerate(folds):
+    folds = folds or splitter(params, instrument, len(data.X))
+    for fold, (train, test) in enumerate(folds.split(data.X, t_end=data.t_end)):
         yield FoldTask(
             horizon=horizon,
             horizon_bars=instrument.bars_in(horizon),
@@ -184,22 +187,26 @@ def conformal_of(params: Params) -> Conformal:
     return Conformal(params.backtest.interval, params.backtest.conformal.memory, params.backtest.conformal.step)
 
 
+def forecasts(task: FoldTask, vote: Ensemble, scale: ReturnScale, data: Dataset) -> pd.DataFrame:
+    """Probability of each member and of the ``vote``, and ``unit_edge``, for the task's test rows."""
+    context = max(model.window for model in vote.models_) - 1
+    first = max(int(task.test[0]) - context, 0)
+    rows = data.X.iloc[first : int(task.test[-1]) + 1]
+    members = vote.predict_members(rows).loc[data.X.index[task.test]]
+    certain = pd.Series(1.0, index=members.index)
+    volatility = data.X[VOLATILITY].iloc[task.test]
+    return members.assign(unit_edge=scale.edge(certain, volatility, task.horizon_bars))
+
+
 def predict_block(task: FoldTask, vote: Ensemble, scale: ReturnScale, data: Dataset) -> pd.DataFrame:
     """Forecasts for the task's test rows from features and outcomes, which may be others over the same index.
 
     An interval is about the return over the horizon, also where a barrier ends a label early.
     """
-    context = max(model.window for model in vote.models_) - 1
-    first = max(int(task.test[0]) - context, 0)
-    rows = data.X.iloc[first : int(task.test[-1]) + 1]
-    members = vote.predict_members(rows).loc[data.X.index[task.test]]
-    volatility = data.X[VOLATILITY]
     ret = data.ret if data.horizon_ret is None else data.horizon_ret
     known = data.t_end if data.horizon_end is None else data.horizon_end
-    said = task.conformal.intervals(ret, known, volatility, task.horizon_bars, task.test)
-    certain = pd.Series(1.0, index=members.index)
-    edge = scale.edge(certain, volatility.iloc[task.test], task.horizon_bars)
-    return members.assign(unit_edge=edge, low=said["low"], high=said["high"])
+    said = task.conformal.intervals(ret, known, data.X[VOLATILITY], task.horizon_bars, task.test)
+    return forecasts(task, vote, scale, data).assign(low=said["low"], high=said["high"])
 
 
 def run_fold(task: FoldTask) -> FoldResult:
