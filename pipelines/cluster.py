@@ -3,6 +3,7 @@
 A cluster runs what it is sent: its scheduler belongs where only friends can reach it, or behind TLS (``tls://``).
 """
 
+import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager
@@ -120,8 +121,8 @@ class _Cluster:
         with _explained(function, 0, self.address):
             room = max(_AHEAD * sum(client.nthreads().values()), 1) - running
         return {
-            # Pure ones would be answered from the results of equal ones.
-            client.submit(_call, self.code, function, item, pure=False): number
+            # Packed, or the scheduler would unpack it too. Pure tasks would be answered from the results of equal ones.
+            client.submit(_call, self.code, pickle.dumps((function, item)), pure=False): number
             for number, item in islice(numbered, max(room, 0))
         }
 
@@ -191,7 +192,7 @@ def _explained(function: Callable[[Any], Any], number: int, address: str) -> Ite
         ) from error
 
 
-def _call(code: str, function: Callable[[Any], Any], item: Any) -> Any:
+def _call(code: str, packed: bytes) -> Any:
     """On a worker: run a task, if it comes to the same there."""
     from distributed import get_worker
 
@@ -211,6 +212,7 @@ def _call(code: str, function: Callable[[Any], Any], item: Any) -> Any:
             rule="trading/, models/ and pipelines/ are those of the run",
             remedy="bring it to the same commit and start the worker again",
         )
+    function, item = pickle.loads(packed)
     return function(item)
 
 

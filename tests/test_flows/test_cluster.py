@@ -1,0 +1,100 @@
+"""A run on Prefect's Dask runner: the tasks of its stages go to the runner's workers, or to a cluster that is there."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flows.cluster import on_cluster, runner_options
+from pipelines.cluster import LOCAL, local_cluster
+from pipelines.settings import Settings
+from pipelines.workers import WorkerError
+from tests.test_flows.miniature import STAGES, retrain
+
+distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+pytest.importorskip("prefect_dask", reason="the extra `dask` is not installed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_address")]
+
+# Appended to a stage: which processes its tasks ran in. A worker finds the function where the stage does.
+_TASKS = """
+def pid(number):
+    time.sleep(0.1)
+    return os.getpid()
+
+alone = run
+
+def run(context):
+    alone(context)
+    Path("pids.txt").write_text(" ".join(map(str, context.map(pid, range(8)))))
+    Path("address.txt").write_text(context.settings.dask)
+"""
+
+
+@pytest.fixture
+def home_with_tasks(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    with (home / "mini" / "two.py").open("a") as stage:
+        stage.write(_TASKS)
+    # Workers look for code where the process that starts them does; so do the stages, for Dask wherever it is.
+    monkeypatch.setattr(sys, "path", [*sys.path, str(home)])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([os.environ["PYTHONPATH"], *sys.path[1:]]))
+    return home
+
+
+def pids(home: Path) -> set[int]:
+    return {int(word) for word in (home / "pids.txt").read_text().split()}
+
+
+def gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_the_runner_starts_workers_and_ends_them(home_with_tasks: Path) -> None:
+    settings = Settings(home=home_with_tasks, state=home_with_tasks, workers=2, dask=LOCAL)
+    assert retrain(settings).ran == STAGES
+    address = (home_with_tasks / "address.txt").read_text()
+    assert address.startswith("tcp://127.0.0.1:")
+    assert len(pids(home_with_tasks)) == 2
+    assert all(gone(pid) for pid in pids(home_with_tasks))
+    # What ran on a cluster is as up to date as what did not.
+    assert retrain(Settings(home=home_with_tasks, state=home_with_tasks, workers=1)).ran == ()
+
+
+@pytest.fixture
+def theirs(home_with_tasks: Path) -> Iterator[str]:
+    with distributed.LocalCluster(**local_cluster(2)) as cluster:
+        yield str(cluster.scheduler_address)
+
+
+def test_a_cluster_by_its_address_outlives_the_run(home_with_tasks: Path, theirs: str) -> None:
+    settings = Settings(home=home_with_tasks, state=home_with_tasks, workers=1, dask=theirs)
+    assert retrain(settings).ran == STAGES
+    assert (home_with_tasks / "address.txt").read_text() == theirs
+    used = pids(home_with_tasks)
+    assert len(used) == 2
+    assert not any(gone(pid) for pid in used)
+
+
+def test_a_scheduler_that_is_not_there_is_named(home: Path) -> None:
+    import dask
+
+    settings = Settings(home=home, state=home, workers=1, dask="tcp://127.0.0.1:9")
+    quickly = dask.config.set({"distributed.comm.timeouts.connect": "500ms"})
+    with quickly, pytest.raises(WorkerError, match="no Dask scheduler answers") as caught:
+        retrain(settings)
+    assert caught.value.where == "tcp://127.0.0.1:9"
+    assert not (home / "ran.log").exists()
+
+
+def test_without_the_extra_the_run_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prefect_dask", None)
+    with pytest.raises(WorkerError, match="Dask is not installed"):
+        runner_options(Settings(home=home, state=home, dask=LOCAL))
+
+
+def test_without_the_setting_nothing_changes(home: Path) -> None:
+    settings = Settings(home=home, state=home)
+    assert runner_options(settings) == {}
+    assert on_cluster(settings) is settings
