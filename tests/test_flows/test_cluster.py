@@ -12,7 +12,9 @@ from flows.cluster import on_cluster, runner_options
 from pipelines.cluster import LOCAL, local_cluster
 from pipelines.settings import Settings
 from pipelines.workers import WorkerError
+from tests.test_flows.conftest import Start
 from tests.test_flows.miniature import STAGES, retrain
+from tests.test_flows.test_retrain import wait_for, wait_gone
 
 distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
 pytest.importorskip("prefect_dask", reason="the extra `dask` is not installed")
@@ -98,3 +100,16 @@ def test_without_the_setting_nothing_changes(home: Path) -> None:
     settings = Settings(home=home, state=home)
     assert runner_options(settings) == {}
     assert on_cluster(settings) is settings
+
+
+def test_workers_do_not_outlive_a_run_that_is_killed(home_with_tasks: Path, start: Start) -> None:
+    stage = home_with_tasks / "mini" / "two.py"
+    pid_file = f"{home_with_tasks}/hanging{{number}}.pid"
+    hanging = f'    Path(f"{pid_file}").write_text(str(os.getpid()))\n    time.sleep(120)\n'
+    stage.write_text(stage.read_text().replace("    time.sleep(0.1)\n", hanging))
+    process = start(ENGINE_DASK="local", ENGINE_WORKERS="2")
+    workers = [wait_for(home_with_tasks / f"hanging{number}.pid", process) for number in range(2)]
+    process.kill()
+    process.wait()
+    for pid in workers:
+        wait_gone(pid)
