@@ -6,7 +6,7 @@ A cluster runs what it is sent: its scheduler belongs where only friends can rea
 import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -149,11 +149,10 @@ class _Cluster:
         from distributed import wait
 
         seen = time.monotonic()
-        while True:
-            try:
-                with self.client.as_current(), _explained(function, min(running.values()), self.address):
+        with self.client.as_current(), _explained(function, min(running.values()), self.address):
+            while True:
+                with suppress(TimeoutError):
                     return list(wait(list(running), timeout=_PULSE, return_when="FIRST_COMPLETED").done)
-            except TimeoutError:
                 if self.client.nthreads():
                     seen = time.monotonic()
                 elif time.monotonic() - seen > PATIENCE:
@@ -162,7 +161,7 @@ class _Cluster:
                         where=self.address,
                         rule=f"one joins within {PATIENCE:.0f} seconds",
                         remedy="start one: dask worker ADDRESS --nthreads 1",
-                    ) from None
+                    )
 
 
 @contextmanager

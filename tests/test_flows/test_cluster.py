@@ -70,12 +70,21 @@ def theirs(home_with_tasks: Path) -> Iterator[str]:
         yield str(cluster.scheduler_address)
 
 
-def test_a_cluster_by_its_address_outlives_the_run(home_with_tasks: Path, theirs: str) -> None:
+def test_runs_of_two_symbols_share_a_cluster_that_outlives_them(
+    home_with_tasks: Path, theirs: str, start: Start
+) -> None:
+    root = home_with_tasks / "workspaces" / "ETH-USD-1h"
+    root.mkdir(parents=True)
+    for name in ("mini", "evidence.example"):
+        (root / name).symlink_to(home_with_tasks / name)
+    other = start(ENGINE_DASK=theirs)
     settings = Settings(home=home_with_tasks, state=home_with_tasks, workers=1, dask=theirs)
-    assert retrain(settings).ran == STAGES
-    assert (home_with_tasks / "address.txt").read_text() == theirs
+    assert retrain(settings, symbol="ETH/USD").ran == STAGES
+    assert other.wait() == 0, other.communicate()[1]
     used = pids(home_with_tasks)
     assert len(used) == 2
+    assert pids(root) == used
+    assert (root / "address.txt").read_text() == theirs
     assert not any(gone(pid) for pid in used)
 
 
