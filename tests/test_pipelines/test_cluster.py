@@ -87,6 +87,14 @@ def test_no_more_is_sent_than_keeps_the_workers_busy(two: Any) -> None:
         assert list(results) == [x * x for x in range(1, 20)]
 
 
+def test_a_task_that_takes_its_time_is_waited_for(two: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with dask_map(two.scheduler_address, 1) as mapped:
+        results = mapped(slow, [(tmp_path, 3)])
+        monkeypatch.setattr(cluster, "_PULSE", 0.1)
+        monkeypatch.setattr(cluster, "PATIENCE", 0.2)
+        assert list(results) == [9]
+
+
 def test_a_users_error_comes_home_with_all_it_says(two: Any) -> None:
     with pytest.raises(BarError) as caught, dask_map(two.scheduler_address, 1) as mapped:
         list(mapped(fail, [7]))
@@ -133,10 +141,16 @@ def test_a_worker_of_several_threads_is_refused() -> None:
     assert "--nthreads 1" in caught.value.remedy
 
 
-def test_a_worker_of_other_code_is_refused(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "code_digest", lambda home: "edited")
-    with pytest.raises(WorkerError, match="runs other code"), dask_map(two.scheduler_address, 1) as mapped:
-        list(mapped(square, [1]))
+def test_a_worker_of_other_code_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ExitStack() as stack:
+        here = stack.enter_context(distributed.LocalCluster(**local_cluster(1) | {"processes": False}))
+        mapped = stack.enter_context(dask_map(here.scheduler_address, 1))
+        assert list(mapped(square, [3])) == [9]
+        # The worker knows what it runs since its first task.
+        monkeypatch.setattr(cluster, "code_digest", lambda home: "edited")
+        edited = stack.enter_context(dask_map(here.scheduler_address, 1))
+        with pytest.raises(WorkerError, match="runs other code"):
+            list(edited(square, [1]))
 
 
 def test_who_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,13 +161,14 @@ def test_who_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_cluster_without_workers_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "PATIENCE", 0.5)
-    monkeypatch.setattr(cluster, "_PULSE", 0.3)
     with ExitStack() as stack:
         empty = stack.enter_context(distributed.LocalCluster(**local_cluster(0)))
         mapped = stack.enter_context(dask_map(empty.scheduler_address, 1))
+        results = mapped(square, [1])
+        monkeypatch.setattr(cluster, "_PULSE", 0.1)
+        monkeypatch.setattr(cluster, "PATIENCE", 0.2)
         with pytest.raises(WorkerError, match="no worker"):
-            list(mapped(square, [1]))
+            list(results)
 
 
 def test_a_scheduler_that_ends_takes_the_run_with_it(tmp_path: Path) -> None:

@@ -76,6 +76,18 @@ def test_a_killed_process_costs_a_retry_of_what_was_not_finished(tmp_path: Path)
     assert (tmp_path / "1").read_text() == "begun\n" * 2
 
 
+def test_a_map_that_comes_after_a_death_has_processes_too(tmp_path: Path) -> None:
+    with process_map(2) as mapped:
+        first = mapped(once_deadly, [(tmp_path, number, np.ones(2)) for number in range(3)])
+        until = time.monotonic() + 60
+        while not (tmp_path / "1").exists():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        time.sleep(1.0)  # the process is dead by now, and the pool knows
+        assert list(mapped(square, range(3))) == [0, 1, 4]
+        assert list(first) == [2.0, 3.0, 4.0]
+
+
 def test_a_task_that_ends_every_process_is_named() -> None:
     often = f"worker processes died {ALLOWED_LOSSES + 1} times"
     with pytest.raises(WorkerError, match=often) as caught, process_map(2) as mapped:
