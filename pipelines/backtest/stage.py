@@ -39,7 +39,8 @@ def run(context: Context) -> None:
     jobs.sort(key=lambda job: (-job.task.fold, job.task.horizon_bars))
     done: list[JudgedFold] = []
     total = len(jobs) + len(further)
-    context.progress(0, total, f"{len(jobs)} walk-forward refits, {len(further)} of combinatorial splits")
+    combinatorial = f", {len(further)} combinatorial splits" if further else ""
+    context.progress(0, total, f"{len(jobs)} walk-forward refits{combinatorial}")
     # Both are handed out before either is waited for.
     refits, splits = context.map(run_judged, jobs), context.map(run_split, further)
     for fold in refits:
