@@ -198,17 +198,32 @@ class ConformalParams(Strict):
     step: Fraction
 
 
+class CombinatorialParams(Strict):
+    """Combinatorial purged cross-validation of the recipe."""
+
+    groups: NonNegativeCount
+    test_groups: Count
+
+    @model_validator(mode="after")
+    def _leaves_a_group(self) -> Self:
+        if self.groups and self.test_groups >= self.groups:
+            raise ValueError(f"test_groups {self.test_groups} must be below groups {self.groups}, or groups be 0")
+        return self
+
+
 class BacktestParams(Strict):
     """Walk-forward with refits, and what it is compared with."""
 
     first_test_fraction: Fraction
-    refits: Count
+    refits: Count | Duration
+    train_window: Literal["all"] | Duration
     embargo_bars: Annotated[int, Field(ge=0)]
     confidence: Fraction
     random_paths: Count
     interval: Fraction
     conformal: ConformalParams
     monte_carlo: MonteCarloParams
+    combinatorial: CombinatorialParams
 
 
 class AuditParams(Strict):

@@ -170,6 +170,7 @@ def _fold(
     free = baseline_forecasts(known, bars)[baseline]
     return {
         "fold": fold.fold,
+        "train_first": fold.train_first,
         "train_rows": fold.train_rows,
         "purged_rows": fold.purged_rows,
         "test_first": block.index[0],

@@ -2,11 +2,14 @@
 
 import shutil
 
+import pandas as pd
+
 from pipelines.artifacts import content_hash
+from pipelines.backtest.combinatorial import path_sharpes, run_split, split_tasks
 from pipelines.backtest.features_worth import JudgedFold, JudgedTask, judged_tasks, run_judged, worth
 from pipelines.backtest.judge import judge
 from pipelines.backtest.strategy import Strategy
-from pipelines.backtest.walk_forward import fold_tasks
+from pipelines.backtest.walk_forward import FoldTask, fold_tasks
 from pipelines.context import Context
 from pipelines.importance.record import log_ranking
 from pipelines.inputs import read_bars, read_datasets
@@ -26,17 +29,27 @@ def run(context: Context) -> None:
     spec = files.read_json("data/features/spec.json")
     checkpoints = context.checkpoints("backtest")
     jobs: list[JudgedTask] = []
+    further: list[FoldTask] = []
     for horizon, data in read_datasets(files, params.labels.horizons).items():
         settings = [family_settings(params, found) for found in tuned[horizon]]
         tasks = fold_tasks(horizon, data, params, instrument, *settings, checkpoints=checkpoints)
         jobs += judged_tasks(list(tasks), params)
+        further += split_tasks(horizon, data, params, instrument, settings[0], checkpoints=checkpoints)
     # The longest refits first, so that no worker is left alone with one at the end.
     jobs.sort(key=lambda job: (-job.task.fold, job.task.horizon_bars))
     done: list[JudgedFold] = []
-    context.progress(0, len(jobs), f"{len(jobs)} walk-forward refits")
-    for fold in context.map(run_judged, jobs):
+    total = len(jobs) + len(further)
+    combinatorial = f", {len(further)} combinatorial splits" if further else ""
+    context.progress(0, total, f"{len(jobs)} walk-forward refits{combinatorial}")
+    # Both are handed out before either is waited for.
+    refits, splits = context.map(run_judged, jobs), context.map(run_split, further)
+    for fold in refits:
         done.append(fold)
-        context.progress(len(done), len(jobs), f"walk-forward {fold.result.horizon}, refit {fold.result.fold + 1}")
+        context.progress(len(done), total, f"walk-forward {fold.result.horizon}, refit {fold.result.fold + 1}")
+    said: dict[str, list[pd.DataFrame]] = {horizon: [] for horizon in params.labels.horizons}
+    for finished, (task, forecast) in enumerate(zip(further, splits, strict=True), start=len(jobs) + 1):
+        said[task.horizon].append(forecast)
+        context.progress(finished, total, f"combinatorial {task.horizon}, split {task.fold + 1}")
     tracker = Tracker(context.settings, instrument)
     for horizon in params.labels.horizons:
         ours = sorted((f for f in done if f.result.horizon == horizon), key=lambda f: f.result.fold)
@@ -45,14 +58,16 @@ def run(context: Context) -> None:
         judged = judge(Strategy(params, instrument, horizon), bars, folds, identity, params.backtest.confidence)
         for name in ("predictions", "curves"):
             # Clock times are no forecast: the contract is about what was said and what came.
-            said = getattr(judged, name).drop(columns="t_end", errors="ignore").astype(float)
-            checked(said, prediction_schema(), f"data/backtest/{horizon}/{name}.parquet")
+            drawn = getattr(judged, name).drop(columns="t_end", errors="ignore").astype(float)
+            checked(drawn, prediction_schema(), f"data/backtest/{horizon}/{name}.parquet")
         for name in ("predictions", "curves", "fan", "fills"):
             files.write_frame(f"data/backtest/{horizon}/{name}.parquet", getattr(judged, name))
+        spread = path_sharpes(Strategy(params, instrument, horizon), bars, judged.predictions["label"], said[horizon])
         features, by_fold = worth(ours, params, horizon_bars=instrument.bars_in(horizon), bar=instrument.bar)
         files.write_frame(f"data/backtest/{horizon}/importance.parquet", by_fold)
         files.write_json(
-            f"data/backtest/{horizon}/metrics.json", judged.metrics | features | {"recipe_sha256": identity}
+            f"data/backtest/{horizon}/metrics.json",
+            judged.metrics | features | {"combinatorial": spread, "recipe_sha256": identity},
         )
         log_ranking(tracker, horizon, identity, features)
         trials = [Trial(**trial) for trial in judged.metrics["recipes"]]

@@ -10,10 +10,11 @@ import pytest
 from pipelines.backtest.features_worth import judged_tasks, run_judged, worth
 from pipelines.backtest.judge import judge
 from pipelines.backtest.strategy import Strategy
-from pipelines.backtest.walk_forward import FoldTask, fold_tasks, run_fold
+from pipelines.backtest.walk_forward import FoldTask, fold_tasks, max_train, run_fold, splitter
 from pipelines.dataset import Dataset
 from pipelines.params import Params, overlay, parse_params
 from pipelines.recipe import family_settings
+from trading.errors import ParamsError
 from trading.instrument import Instrument
 
 N = 1200
@@ -88,6 +89,51 @@ def test_labels_beyond_the_training_rows_change_nothing(
     said = [*task.weights, "vote", "unit_edge", "low", "high"]
     other = run_fold(replace(task, data=replace(data, y=scrambled)))
     pd.testing.assert_frame_equal(run_fold(task).predictions[said], other.predictions[said], check_exact=True)
+
+
+def rolling(trees: Params, **changes: Any) -> Params:
+    """Params whose fits look back on 300 bars."""
+    backtest = trees.backtest.model_copy(update={"train_window": "300h", **changes})
+    return trees.model_copy(update={"backtest": backtest})
+
+
+def test_a_rolling_refit_learns_from_the_latest_labels_only(
+    trees: Params, market: tuple[pd.DataFrame, Dataset], instrument: Instrument
+) -> None:
+    _, data = market
+    params = rolling(trees)
+    anchored, found = tasks(trees, data, instrument), tasks(params, data, instrument)
+    for all_known, task in zip(anchored, found, strict=True):
+        assert np.array_equal(task.test, all_known.test)
+        assert np.array_equal(task.train, all_known.train[-300:])
+    last = found[-1]
+    forgotten = data.X.index[: last.train[0]]
+    X, y, ret = data.X.copy(), data.y.copy(), data.ret.copy()
+    X.loc[forgotten], y.loc[forgotten], ret.loc[forgotten] = 1e3, 1 - y.loc[forgotten], 0.5
+    said = [*last.weights, "vote", "unit_edge", "majority"]
+    kept, other = run_fold(last), run_fold(replace(last, data=replace(data, X=X, y=y, ret=ret)))
+    pd.testing.assert_frame_equal(kept.predictions[said], other.predictions[said], check_exact=True)
+    assert (kept.train_first, kept.train_rows) == (data.X.index[last.train[0]], 300)
+    assert kept.purged_rows == last.test[0] - last.train[-1] - 1 == trees.backtest.embargo_bars + 1
+    # What is served is fitted on as many.
+    assert np.array_equal(data.known_rows(max_train(params, instrument)), np.arange(N - 300, N) - 2)
+
+
+def test_blocks_are_as_few_as_are_no_longer_than_the_cadence(
+    trees: Params, market: tuple[pd.DataFrame, Dataset], instrument: Instrument
+) -> None:
+    _, data = market
+    for refits, blocks in (("10d", 3), ("200h", 3), ("199h", 4), ("100d", 1), (5, 5)):
+        found = tasks(rolling(trees, refits=refits), data, instrument)
+        assert len(found) == blocks
+        assert np.array_equal(np.concatenate([task.test for task in found]), np.arange(N // 2, N))
+
+
+def test_a_duration_below_one_bar_is_refused(trees: Params, instrument: Instrument) -> None:
+    with pytest.raises(ParamsError, match=r"backtest\.refits is 30m, and a bar is 1h"):
+        splitter(rolling(trees, refits="30m"), instrument, N)
+    with pytest.raises(ParamsError, match=r"backtest\.train_window is 59m"):
+        max_train(rolling(trees, train_window="59m"), instrument)
 
 
 def test_a_strategy_that_never_trades_is_judged_without_numbers_out_of_nothing(
