@@ -10,7 +10,7 @@ from models.bundle import Bundle, load_bundle
 from pipelines.artifacts import content_hash
 from pipelines.context import Context
 from pipelines.evidence.deflated_sharpe import deflated_sharpe, probabilistic_sharpe, trial_variance
-from pipelines.evidence.effective_trials import daily_frame, effective_trials
+from pipelines.evidence.effective_trials import trials_to_deflate_by
 from pipelines.inputs import read_bars
 from pipelines.provenance import provenance
 
@@ -86,14 +86,18 @@ def run(context: Context) -> None:
 def _deflated(moments: dict[str, Any], tried: list[dict[str, Any]]) -> dict[str, Any]:
     trials = {trial["trial_hash"]: trial["metrics"] for trial in tried}
     returns = {trial["trial_hash"]: trial["returns"] for trial in tried if trial["returns"]}
-    # Of a trial that never got as far as a return nothing is known, so it counts whole.
-    effective = effective_trials(daily_frame(list(returns.values()))) + len(trials) - len(returns)
+    effective, deflated_by = trials_to_deflate_by(returns.values(), len(trials))
     variance = trial_variance(list(trials.values()), moments["observations"])
     shape = (moments["observations"], moments["skewness"], moments["kurtosis"])
     return {
-        "trials": {"counted": len(trials), "effective": effective, "sharpe_variance": variance},
+        "trials": {
+            "counted": len(trials),
+            "effective": effective,
+            "deflated_by": deflated_by,
+            "sharpe_variance": variance,
+        },
         "probabilistic_sharpe": probabilistic_sharpe(moments["sharpe_per_bar"], 0.0, *shape),
-        "deflated_sharpe": deflated_sharpe(moments["sharpe_per_bar"], *shape, len(trials), variance),
+        "deflated_sharpe": deflated_sharpe(moments["sharpe_per_bar"], *shape, deflated_by, variance),
     }
 
 

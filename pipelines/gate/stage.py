@@ -1,6 +1,7 @@
 """Gate: books what was tried, and judges every horizon. Called by flows after the evidence; not a DVC stage."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -35,7 +36,8 @@ def run(context: Context) -> None:
         verdict = standing(tracker, horizon, live, evidence, gate)
         if verdict is None:
             stream = files.read_frame(f"data/backtest/{horizon}/curves.parquet")["net_return"]
-            verdict = judge(evidence, horizon, tracker.ledger(horizon), gate, champion(tracker, horizon, live), stream)
+            tried = with_returns(tracker, horizon)
+            verdict = judge(evidence, horizon, tried, gate, champion(tracker, horizon, live), stream)
         horizons[horizon] = verdict
     content = {"instrument": instrument.name, "as_of": evidence["as_of"], "horizons": horizons}
     files.write_json("data/gate/verdict.json", content)
@@ -54,6 +56,12 @@ def book(tracker: Tracker, files: Artifacts, horizon: str) -> None:
     for family, tried in studies.items():
         trials = [Trial(**trial) for trial in tried]
         tracker.log_study(horizon, family, content_hash([trial.trial_hash for trial in trials]), trials)
+
+
+def with_returns(tracker: Tracker, horizon: str) -> list[Trial]:
+    """The ledger, each trial with its daily returns, from which is read how alike trials are."""
+    returns = tracker.returns(horizon)
+    return [replace(trial, returns=returns.get(trial.trial_hash, {})) for trial in tracker.ledger(horizon)]
 
 
 def standing(
