@@ -220,6 +220,8 @@ class BacktestParams(Strict):
     embargo_bars: Annotated[int, Field(ge=0)]
     confidence: Fraction
     random_paths: Count
+    seeds: NonNegativeCount
+    break_even_bps: Annotated[list[NonNegative], Field(min_length=1)]
     interval: Fraction
     conformal: ConformalParams
     monte_carlo: MonteCarloParams
@@ -230,6 +232,32 @@ class AuditParams(Strict):
     """The look-ahead check."""
 
     cuts: Count
+
+
+class OverfittingParams(Strict):
+    """Cross-validation of the choice among configurations."""
+
+    blocks: Annotated[int, Field(ge=2)]
+    min_configurations: Annotated[int, Field(ge=2)]
+
+    @model_validator(mode="after")
+    def _halves(self) -> Self:
+        if self.blocks % 2 or self.blocks > 20:
+            raise ValueError(f"blocks is {self.blocks}: halves need an even number, and beyond 20 they are too many")
+        return self
+
+
+class SuperiorAbilityParams(Strict):
+    """Test of the vote against what needs no model."""
+
+    paths: Count
+
+
+class EvidenceParams(Strict):
+    """How the evidence is weighed."""
+
+    overfitting: OverfittingParams
+    superior_ability: SuperiorAbilityParams
 
 
 class GateParams(Strict):
@@ -260,6 +288,7 @@ class Params(Strict):
     tune: TuneParams
     backtest: BacktestParams
     audit: AuditParams
+    evidence: EvidenceParams
     gate: GateParams
     profiles: dict[str, dict[str, Any]]
 

@@ -9,6 +9,7 @@ import pytest
 
 from pipelines.backtest.features_worth import judged_tasks, run_judged, worth
 from pipelines.backtest.judge import judge
+from pipelines.backtest.seeds import run_seed, seed_spread, seed_tasks
 from pipelines.backtest.strategy import Strategy
 from pipelines.backtest.walk_forward import FoldTask, fold_tasks, max_train, run_fold, splitter
 from pipelines.dataset import Dataset
@@ -65,7 +66,15 @@ def test_a_planted_edge_is_found_and_its_feature_is_named(
 ) -> None:
     bars, data = market
     judged = [run_judged(job) for job in judged_tasks(tasks(trees, data, instrument), trees)]
-    found = judge(Strategy(trees, instrument, "1h"), bars, [fold.result for fold in judged], "recipe", 0.95).metrics
+    judgement = judge(Strategy(trees, instrument, "1h"), bars, [fold.result for fold in judged], "recipe", 0.95)
+    found, streams = judgement.metrics, judgement.streams
+    assert list(streams) == ["vote", "random_forest", "xgboost", "buy_and_hold", "reversal"]
+    pd.testing.assert_series_equal(streams["vote"], judgement.curves["net_return"], check_names=False)
+    held = judgement.predictions["position"]
+    assert found["strategy"]["holding_bars"] == (held != 0).sum() / found["strategy"]["round_trips"]
+    own = found["break_even_curve"]["cost_bps"].index(0.0)
+    assert found["break_even_curve"]["sharpe"][own] > found["strategy"]["sharpe"]
+    assert found["break_even_curve"]["zero_bps"] > found["break_even_curve"]["own_bps"]
     assert found["skill"]["vote"]["accuracy"] == pytest.approx(2 / 3, abs=0.05)
     assert found["skill_low"] > 0
     features, by_fold = worth(judged, trees, horizon_bars=1, bar=instrument.bar)
@@ -76,6 +85,34 @@ def test_a_planted_edge_is_found_and_its_feature_is_named(
     assert features["selection"]["method"] == "none"
     assert found["comparison"]["random"]["beaten"] > 0.95
     assert [trial["params"]["member"] for trial in found["recipes"]] == ["vote", "random_forest", "xgboost"]
+
+
+def test_other_seeds_spread_and_the_same_one_does_not(
+    trees: Params, market: tuple[pd.DataFrame, Dataset], instrument: Instrument
+) -> None:
+    bars, data = market
+    made, strategy = tasks(trees, data, instrument), Strategy(trees, instrument, "1h")
+    others = list(seed_tasks(made, 2))
+    assert [task.seed for task in others] == [trees.seed + 1, trees.seed + 2]
+    assert all(task.fold == made[-1].fold for task in others)
+    assert not list(seed_tasks(made, 0))
+    own = run_fold(made[-1])
+    found = seed_spread(strategy, bars, own, [run_seed(task) for task in reversed(others)])
+    assert found["seeds"] == [7, 8, 9]
+    assert found["reason"] is None
+    assert (found["first"], found["last"]) == (bars.index[made[-1].test[0]], bars.index[-1])
+    for name in ("sharpe", "accuracy"):
+        one = found[name]
+        assert len(set(one["values"])) > 1
+        assert one["lowest"] <= one["mean"] <= one["highest"]
+        assert one["deviation"] == pytest.approx(np.std(one["values"], ddof=1))
+    # What the seed is to blame for is the seed's alone.
+    same = seed_spread(strategy, bars, own, [run_seed(made[-1])])
+    assert same["sharpe"]["deviation"] == same["accuracy"]["deviation"] == 0.0
+    alone = seed_spread(strategy, bars, own, [])
+    assert alone["sharpe"]["values"] == found["sharpe"]["values"][:1]
+    assert alone["sharpe"]["deviation"] is None
+    assert "backtest.seeds" in alone["reason"]
 
 
 def test_labels_beyond_the_training_rows_change_nothing(
@@ -148,3 +185,5 @@ def test_a_strategy_that_never_trades_is_judged_without_numbers_out_of_nothing(
     assert found["moments"]["sharpe_per_bar"] == 0.0
     assert np.isnan(found["strategy"]["sharpe"])
     assert np.isnan(found["comparison"]["random"]["beaten"])
+    assert np.isnan(found["strategy"]["holding_bars"])
+    assert found["break_even_curve"]["reason"] == "it never traded"
