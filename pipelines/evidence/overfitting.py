@@ -4,14 +4,19 @@ Bailey, D. H., Borwein, J. M., López de Prado, M., and Zhu, Q. J. (2017), "The 
 Journal of Computational Finance 20(4).
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+
+# A Sharpe ratio over fewer days than this in a block is noise.
+FEWEST_DAYS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,3 +104,60 @@ def _sharpe(half: Array, sizes: Array, sums: Array, squares: Array, middle: Arra
     variance = (raw - periods * mean**2) / (periods - 1)
     moving = (variance > 1e-12 * raw / periods) & ~still
     return np.where(moving, (mean + middle) / np.sqrt(np.where(moving, variance, 1.0)), 0.0)
+
+
+def overfitting_among(trials: Iterable[Mapping[str, Any]], blocks: int, least: int) -> dict[str, Any]:
+    """Probability that the best of some trials is overfitted, from their daily returns.
+
+    Trials can be compared over the same days only. Of those that moved at all, the most that were judged on the same
+    days are taken, the newest of equally many; trials that were pruned before their last days are thereby left out, as
+    they were from being chosen.
+
+    Parameters
+    ----------
+    trials
+        As the ledger takes them: ``trial_hash`` and ``returns``.
+    blocks
+        As :func:`overfitting` takes it.
+    least
+        Configurations below which there is no probability.
+
+    Returns
+    -------
+    dict
+        ``configurations`` (of so many ``trials``), ``days``, ``first``, ``blocks``; ``splits``, ``probability``,
+        ``probability_of_loss``, ``slope`` and ``logits`` (each ``value`` and its ``count``), all None where they could
+        not be measured, with the ``reason``.
+    """
+    unique = {trial["trial_hash"]: trial.get("returns") or {} for trial in trials}
+    spans: dict[tuple[int, str], list[list[float]]] = {}
+    for returns in unique.values():
+        if returns and len(set(returns["values"])) > 1:
+            spans.setdefault((len(returns["values"]), returns["first"]), []).append(returns["values"])
+    (days, first), columns = max(spans.items(), key=lambda span: (len(span[1]), span[0][1]), default=((0, None), []))
+    found: dict[str, Any] = {
+        "trials": len(unique),
+        "configurations": len(columns),
+        "days": days,
+        "first": first,
+        "blocks": blocks,
+        "splits": None,
+        "probability": None,
+        "probability_of_loss": None,
+        "slope": None,
+        "logits": None,
+        "reason": None,
+    }
+    if len(columns) < least:
+        return found | {"reason": f"{len(columns)} configurations traded over the same days; {least} are needed"}
+    if days < FEWEST_DAYS * blocks:
+        return found | {"reason": f"{days} days are fewer than {FEWEST_DAYS} for each of {blocks} blocks"}
+    result = overfitting(pd.DataFrame(np.transpose(columns)), blocks)
+    values, counts = np.unique(result.logits, return_counts=True)
+    return found | {
+        "splits": len(result.logits),
+        "probability": result.probability,
+        "probability_of_loss": result.probability_of_loss,
+        "slope": result.slope,
+        "logits": {"value": values.tolist(), "count": counts.tolist()},
+    }

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from purgedcv import probability_of_backtest_overfitting
 
-from pipelines.evidence.overfitting import overfitting
+from pipelines.evidence.overfitting import overfitting, overfitting_among
 
 
 def noise(periods: int, count: int, seed: int = 0) -> np.ndarray:
@@ -81,3 +81,46 @@ def test_refuses_what_is_not_known() -> None:
     values.iloc[3, 1] = np.nan
     with pytest.raises(ValueError, match="not finite"):
         overfitting(values, 4)
+
+
+def tried(values: np.ndarray, first: str = "2020-01-01", prefix: str = "") -> list[dict[str, object]]:
+    """Trials as the search writes them."""
+    return [
+        {"trial_hash": f"{prefix}{n}", "returns": {"first": first, "values": column.tolist()}}
+        for n, column in enumerate(values.T)
+    ]
+
+
+class TestAmongTrials:
+    def test_the_most_over_the_same_days_are_compared(self) -> None:
+        values = noise(100, 6)
+        pruned, other = tried(values[:50], prefix="pruned "), tried(noise(100, 2), "2021-01-01", "later ")
+        failed = [{"trial_hash": "failed", "returns": {}}, {"trial_hash": "never"}]
+        idle = tried(np.zeros((100, 3)), prefix="idle ")
+        found = overfitting_among([*pruned[:5], *other, *failed, *idle, *tried(values), *tried(values)], 8, 4)
+        assert (found["trials"], found["configurations"], found["days"]) == (18, 6, 100)
+        assert found["first"] == "2020-01-01"
+        expected = overfitting(pd.DataFrame(values), 8)
+        assert found["probability"] == expected.probability
+        assert found["slope"] == expected.slope
+        assert sum(found["logits"]["count"]) == found["splits"] == math.comb(8, 4)
+        below = np.array(found["logits"]["count"])[np.array(found["logits"]["value"]) < 0].sum()
+        assert below / found["splits"] == found["probability"]
+        assert found["reason"] is None
+
+    def test_of_equally_many_the_newest_count(self) -> None:
+        both = tried(noise(100, 4), "2020-01-01", "old ") + tried(noise(100, 4), "2020-06-01", "new ")
+        assert overfitting_among(both, 4, 4)["first"] == "2020-06-01"
+
+    @pytest.mark.parametrize(
+        ("trials", "reason"),
+        [
+            ([], "0 configurations traded over the same days; 4 are needed"),
+            (tried(noise(100, 3)), "3 configurations traded over the same days; 4 are needed"),
+            (tried(noise(39, 9)), "39 days are fewer than 5 for each of 8 blocks"),
+        ],
+    )
+    def test_too_little_to_compare_is_said(self, trials: list[dict[str, object]], reason: str) -> None:
+        found = overfitting_among(trials, 8, 4)
+        assert found["reason"] == reason
+        assert {found[key] for key in ("splits", "probability", "probability_of_loss", "slope", "logits")} == {None}

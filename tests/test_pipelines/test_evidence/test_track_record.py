@@ -4,7 +4,7 @@ import pytest
 from purgedcv import min_track_record_length
 
 from pipelines.evidence.deflated_sharpe import probabilistic_sharpe
-from pipelines.evidence.track_record import minimum_track_record
+from pipelines.evidence.track_record import minimum_track_record, track_record
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,15 @@ def test_no_record_is_long_enough_for_a_ratio_that_is_not_above() -> None:
 def test_refuses_what_cannot_be(kurtosis: float, confidence: float) -> None:
     with pytest.raises(ValueError):
         minimum_track_record(0.5, 0.0, 3.0, kurtosis, confidence)
+
+
+def test_a_record_is_told_in_years() -> None:
+    moments = {"observations": 24.0, "sharpe_per_bar": 2 / math.sqrt(12), "skewness": -0.72, "kurtosis": 5.78}
+    found = track_record(moments, 1 / math.sqrt(12), 12.0, 0.95)
+    assert found["observed_years"] == 2.0
+    assert found["above_luck"] == {"years": pytest.approx(4.99, abs=0.005), "reason": None}
+    assert found["above_zero"]["years"] < 2.0
+    lost = track_record(moments | {"sharpe_per_bar": 0.1}, 0.2, 12.0, 0.95)
+    assert lost["above_luck"] == {"years": None, "reason": "the Sharpe ratio is not above what luck would show"}
+    assert lost["above_zero"]["years"] > 2.0
+    assert track_record(moments | {"sharpe_per_bar": 0.0}, 0.2, 12.0, 0.95)["above_zero"]["years"] is None
