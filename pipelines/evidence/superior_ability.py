@@ -4,6 +4,7 @@ Hansen, P. R. (2005), "A Test for Superior Predictive Ability", Journal of Busin
 """
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from pipelines.bootstrap import optimal_block
 
 Array = NDArray[np.float64]
 
+FEWEST_DAYS = 20
+
 
 def superior_ability(differences: pd.DataFrame, block: int, paths: int, seed: int) -> dict[str, float]:
     """p-values of: no model has a higher expected return than the benchmark.
@@ -23,7 +26,8 @@ def superior_ability(differences: pd.DataFrame, block: int, paths: int, seed: in
     distribution under the null is that of stationary bootstrap samples (``arch``) whose means are set to what the null
     allows: all to zero (``upper``, which poor models make too large), all but those that are worse on average
     (``lower``), or all but those that are so much worse that it is no accident (``consistent``). Where no model is
-    better on average there is nothing to explain: 1.
+    better on average there is nothing to explain: 1. The sample itself counts as one of the resamples, so that no
+    p-value is 0.
 
     ``arch`` does not divide by standard errors, so that one erratic model would drown the others. They are
     divided by here beforehand; that is the same, for they are those of the sample in every resample.
@@ -62,7 +66,7 @@ def superior_ability(differences: pd.DataFrame, block: int, paths: int, seed: in
     # It takes losses: what is earned more than the benchmark is lost less.
     test = SPA(np.zeros(len(values)), -scaled, block_size=block, reps=paths, bootstrap="stationary", seed=seed)
     test.compute()
-    return {name: float(test.pvalues[name]) for name in names}
+    return {name: float((test.pvalues[name] * paths + 1) / (paths + 1)) for name in names}
 
 
 def long_run_deviation(values: Array, block: int) -> Array:
@@ -101,30 +105,34 @@ def against_baselines(streams: pd.DataFrame, models: Sequence[str], paths: int, 
     Returns
     -------
     dict
-        ``days``, ``block`` (mean length of a block, in days), ``paths``; ``against``: by baseline ``daily_difference``
+        ``days``, ``block`` (mean length of a block, in days: what the median difference asks for), ``paths``;
+        ``against``: by baseline ``daily_difference``
         (of the vote, mean), and ``vote`` and ``any`` with their three p-values, None where nothing differs;
         ``probability``: the largest consistent p-value of the vote, ``hardest``: the baseline that it belongs to; both
-        None with the ``reason`` where one could not be measured.
+        None with the ``reason`` where one could not be measured, as on fewer than 20 days.
     """
     daily = streams.resample("1D").sum()
     baselines = {"flat": pd.Series(0.0, index=daily.index)} | {
         name: daily[name] for name in daily.columns if name not in models
     }
     differences = {name: daily[list(models)].sub(other, axis=0) for name, other in baselines.items()}
-    blocks = [optimal_block(one[column]) for one in differences.values() for column in one] if len(daily) > 2 else [1.0]
-    block = math.ceil(max(blocks))
+    enough = len(daily) >= FEWEST_DAYS
+    blocks = [optimal_block(one[column]) for one in differences.values() for column in one] if enough else [1.0]
+    block = math.ceil(statistics.median(blocks))
     against: dict[str, dict[str, Any]] = {}
     for name, one in differences.items():
-        moving = one.loc[:, one.nunique() > 1] if len(daily) > 2 else one.iloc[:, :0]
+        moving = one.loc[:, one.nunique() > 1] if enough else one.iloc[:, :0]
         against[name] = {
             "daily_difference": float(one["vote"].mean()),
             "vote": superior_ability(moving[["vote"]], block, paths, seed) if "vote" in moving else None,
             "any": superior_ability(moving, block, paths, seed) if len(moving.columns) else None,
         }
-    return {"days": len(daily), "block": block, "paths": paths, "against": against} | _hardest(against)
+    return {"days": len(daily), "block": block, "paths": paths, "against": against} | _hardest(against, len(daily))
 
 
-def _hardest(against: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _hardest(against: Mapping[str, Mapping[str, Any]], days: int) -> dict[str, Any]:
+    if days < FEWEST_DAYS:
+        return {"probability": None, "hardest": None, "reason": f"{days} days are fewer than {FEWEST_DAYS}"}
     alike = [name for name, found in against.items() if found["vote"] is None]
     if alike:
         reason = f"the vote's returns do not differ from {' and '.join(alike)} by more than a constant"

@@ -26,7 +26,7 @@ def written_out(d: np.ndarray, block: int, paths: int, seed: int) -> list[float]
     above = np.zeros(3)
     for (drawn,), _ in StationaryBootstrap(block, d, seed=seed).bootstrap(paths):
         above += [max(np.max(np.sqrt(n) * (drawn.mean(axis=0) - gone) / omega), 0.0) > statistic for gone in g]
-    return list(above / paths)
+    return list((above + 1) / (paths + 1))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -117,7 +117,8 @@ class TestAgainstBaselines:
         assert found["against"]["flat"]["any"] is not None
         assert found["against"]["buy_and_hold"]["vote"] is not None
 
-    def test_two_days_are_no_sample(self) -> None:
-        found = against_baselines(self.streams(0.0, days=2), ["vote", "lstm"], 100, 3)
+    def test_few_days_are_no_sample(self) -> None:
+        found = against_baselines(self.streams(0.0, days=19), ["vote", "lstm"], 100, 3)
         assert found["probability"] is None
+        assert found["reason"] == "19 days are fewer than 20"
         assert found["against"]["reversal"]["any"] is None
