@@ -1,4 +1,4 @@
-"""What every schema of this project is made of: strict models, and numbers in a range; and how a file is held to one."""
+"""What every schema of this project is made of: strict models, numbers in a range, and how a file is held to one."""
 
 from collections.abc import Mapping
 from pathlib import Path

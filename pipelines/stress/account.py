@@ -48,10 +48,12 @@ class Account:
 
     def follow(self, bars: Mapping[str, pd.DataFrame], positions: pd.DataFrame) -> Simulation:
         """Trade positions, a column for each asset; funding is paid where bars have a rate."""
+        alone = len(bars) == 1
         # The simulator's clock of several assets counts nanoseconds, and takes other stamps for other bars.
+        stamps = pd.DatetimeIndex(positions.index).as_unit("ns")
         return simulate(
-            bars,
-            positions.set_axis(pd.DatetimeIndex(positions.index).as_unit("ns")),
+            next(iter(bars.values())) if alone else bars,
+            positions.iloc[:, 0] if alone else positions.set_axis(stamps),
             replace(self.costs, funding=all("funding_rate" in frame for frame in bars.values())),
             rebalance_band=self.rebalance_band,
             bars_per_year=self.bars_per_year,
@@ -93,27 +95,26 @@ class Worth:
     ) -> "Worth":
         """Value a simulation of these bars, where between two bars the spread was a multiple of that of the costs.
 
-        The simulator knows one spread. What the fills of these bars pay beyond it is taken off equity from there on;
-        sizes are those of an account that has not paid it, so it is overstated, by its own share of equity.
+        The simulator knows one spread. What the fills of these bars pay beyond it is taken off as the share of equity
+        that it is, for sizes follow equity: right but for the return, on that share, until the next fill.
         """
         index = pd.DatetimeIndex(traded.equity.index)
-        close, held = traded.equity.to_numpy(), traded.held
+        close, held = traded.equity.to_numpy(), traded.held.to_numpy().reshape(len(index), -1)
         adverse = np.zeros(len(index))
-        for symbol, frame in bars.items():
-            share = held[symbol].to_numpy()
-            marks = frame.reindex(index)
-            side = np.where(share > 0, marks["low"], marks["high"]) / marks["close"].to_numpy() - 1.0
-            adverse += np.nan_to_num(share * side)
+        for share, frame in zip(held.T, bars.values(), strict=True):
+            low, high, last = frame.reindex(index)[["low", "high", "close"]].to_numpy().T
+            adverse += np.nan_to_num(share * (np.where(share > 0, low, high) / last - 1.0))
         extra = np.zeros(len(index))
         if spread != 1.0 and len(traded.fills):
-            at = index.get_indexer(pd.DatetimeIndex(traded.fills["timestamp"]))
+            at = index.searchsorted(pd.DatetimeIndex(traded.fills["timestamp"]))
             dearer = (at >= first) & (at < after)
             paid = traded.fills["notional"].to_numpy() * (spread - 1.0) * costs.spread_bps / 2 * BASIS_POINT
             np.add.at(extra, at[dearer], paid[dearer])
-        paid_so_far = np.cumsum(extra)
+        share_left = np.divide(close - extra, close, out=np.ones_like(close), where=close > 0)
+        left = np.cumprod(np.maximum(share_left, 0.0))
         return cls(
             index,
-            np.maximum(close - paid_so_far, 0.0),
-            np.maximum(close * (1.0 + adverse) - paid_so_far, 0.0),
-            held.to_numpy().sum(axis=1),
+            close * left,
+            np.maximum(close * (1.0 + adverse), 0.0) * left,
+            held.sum(axis=1),
         )

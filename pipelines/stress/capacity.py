@@ -1,7 +1,8 @@
 """How much capital the positions carry: the Sharpe ratio against it, through square-root impact and participation.
 
-The positions are those that were decided: who trades more pays Almgren et al.'s (2005) square root of the share of a bar's
-volume, and is filled no faster than the participation allows, so that what is left waits for the next opens.
+The positions are those that were decided. Who trades more pays the square root of his share of a bar's volume (Almgren
+et al. 2005, "Direct Estimation of Equity Market Impact"), and is filled no faster than the participation allows: the
+rest waits for the next opens.
 """
 
 import math

@@ -2,12 +2,13 @@
 
 Prices are bent in logarithms. With ``x(h)`` the bars' own log return since the close before the scenario, ``s(h)`` the
 scenario's path and ``k`` its volatility, the new one is ``s(h) + k * (x(h) - l(h))``, where ``l`` is the straight line
-through the bars' own returns at the path's points, a bridge: at a point the new return is the path's exactly, and between
-two of them the market wiggles as it did. Without a path ``s`` and ``l`` are zero. After the scenario returns are the
-bars' own again, from the level that it leaves.
+through the bars' own returns at the path's points. It is a bridge: at a point the new return is exactly the path's, and
+between two of them the market wiggles as it did. Without a path ``s`` and ``l`` are zero. After the scenario the bars'
+own returns go on, from the level that it leaves.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ Array = NDArray[np.float64]
 PRICES = COLUMNS[:4]
 _HOUR = pd.Timedelta(hours=1)
 _FUNDED_EVERY = pd.Timedelta(hours=8)
+_ROUNDING = 1e-9
 _EPOCH = pd.Timestamp(0, tz="UTC")
 
 
@@ -70,67 +72,76 @@ def lay(
     BarError
         See :func:`span`.
     """
-    own = {symbol: _own_returns(frame, start, scenario.hours) for symbol, frame in bars.items()}
+    found = {symbol: _Window.of(frame, start, scenario.hours) for symbol, frame in bars.items()}
+    own = {symbol: window.own for symbol, window in found.items()}
     if scenario.correlated:
-        own = _together(own, bars, start, scenario.hours)
-    return {symbol: _laid(scenario, frame, own[symbol], start, bar) for symbol, frame in bars.items()}
+        own = _together(found)
+    return {symbol: _laid(scenario, frame, found[symbol], own[symbol], start, bar) for symbol, frame in bars.items()}
 
 
-def _own_returns(frame: pd.DataFrame, start: pd.Timestamp, hours: float) -> Array:
-    """Log returns of open, high, low and close since the close before, of shape (4, bars of the scenario)."""
-    first, after = span(pd.DatetimeIndex(frame.index), start, hours)
-    prices = np.log(frame[PRICES].to_numpy(dtype=np.float64)[first - 1 : after].T)
-    own: Array = prices[:, 1:] - prices[3, 0]
-    return own
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """Bars of an asset that a scenario touches: their stamps, all prices of shape (4, bars), and what is bent.
+
+    ``own`` are the log returns of open, high, low and close since the close before, of shape (4, bars touched).
+    """
+
+    index: pd.DatetimeIndex
+    first: int
+    after: int
+    prices: Array
+    own: Array
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, start: pd.Timestamp, hours: float) -> "_Window":
+        index = pd.DatetimeIndex(frame.index)
+        first, after = span(index, start, hours)
+        prices = np.stack([frame[name].to_numpy(dtype=np.float64) for name in PRICES])
+        return cls(index, first, after, prices, np.log(prices[:, first:after]) - np.log(prices[3, first - 1]))
 
 
-def _together(
-    own: Mapping[str, Array], bars: Mapping[str, pd.DataFrame], start: pd.Timestamp, hours: float
-) -> dict[str, Array]:
-    """The same, had all assets moved as one: each bar's return is the common one, in each asset's own volatility.
+def _together(found: Mapping[str, _Window]) -> dict[str, Array]:
+    """What the assets' own returns would be, had all moved as one: a common return, in each asset's own volatility.
 
     The common return is the mean of the assets' returns, each in units of its root mean square, scaled to those units.
     """
-    closes = {}
-    for symbol, values in own.items():
-        first, after = span(pd.DatetimeIndex(bars[symbol].index), start, hours)
-        closes[symbol] = pd.Series(values[3], index=bars[symbol].index[first:after])
+    closes = {symbol: pd.Series(one.own[3], index=one.index[one.first : one.after]) for symbol, one in found.items()}
     shared = pd.concat(closes, axis=1, join="inner")
     returns = shared.diff().fillna(shared.iloc[:1])
     size = np.sqrt((returns**2).mean())
     common = (returns / size.where(size > 0, np.inf)).mean(axis=1)
     scale = np.sqrt((common**2).mean())
-    path = common.cumsum() / (scale if scale > 0 else np.inf)
+    # What assets that cancel out leave in common is a rounding error.
+    path = common.cumsum() / (scale if scale > _ROUNDING else np.inf)
     moved = {}
-    for symbol, values in own.items():
-        # By how much the close is another one; where an asset has a bar of its own, as much as at the shared one before.
+    for symbol, one in found.items():
+        # By how much the close is another one; at a bar that others lack, as much as at the shared one before.
         bend = (path * size[symbol] - shared[symbol]).reindex(closes[symbol].index).ffill().fillna(0.0).to_numpy()
         before = np.append(0.0, bend[:-1])
-        moved[symbol] = values + np.stack([before, (before + bend) / 2, (before + bend) / 2, bend])
+        moved[symbol] = one.own + np.stack([before, (before + bend) / 2, (before + bend) / 2, bend])
     return moved
 
 
-def _laid(scenario: Scenario, frame: pd.DataFrame, own: Array, start: pd.Timestamp, bar: pd.Timedelta) -> pd.DataFrame:
+def _laid(
+    scenario: Scenario, frame: pd.DataFrame, window: _Window, own: Array, start: pd.Timestamp, bar: pd.Timedelta
+) -> pd.DataFrame:
     """Bars of one asset with the scenario on them; ``own`` are the returns that it bends."""
-    index = pd.DatetimeIndex(frame.index)
-    first, after = span(index, start, scenario.hours)
-    prices = frame[PRICES].to_numpy(dtype=np.float64).T.copy()
-    true = np.log(prices[:, first:after]) - np.log(prices[3, first - 1])
+    index, first, after = window.index, window.first, window.after
     bent = _bent(scenario, own, np.asarray((index[first:after] - start) / _HOUR), bar / _HOUR)
-    prices[:, first:after] *= np.exp(bent - true)
-    prices[:, after:] *= np.exp(bent[3, -1] - true[3, -1])
+    prices = window.prices.copy()
+    prices[:, first:after] *= np.exp(bent - window.own)
+    prices[:, after:] *= np.exp(bent[3, -1] - window.own[3, -1])
     prices[1] = prices.max(axis=0)
     prices[2] = prices.min(axis=0)
-    laid = pd.DataFrame(dict(zip(PRICES, prices, strict=True)), index=index)
     volume = frame["volume"].to_numpy(dtype=np.float64).copy()
     volume[first:after] *= scenario.volume
-    laid["volume"] = volume
+    columns = dict(zip(COLUMNS, [*prices, volume], strict=True))
     if "funding_rate" in frame or scenario.funding:
         rate = frame["funding_rate"].fillna(0.0).to_numpy().copy() if "funding_rate" in frame else np.zeros(len(frame))
         payments = np.diff((index[first - 1 : after] - _EPOCH) // _FUNDED_EVERY)
         rate[first:after] += scenario.funding * payments
-        laid["funding_rate"] = rate
-    return laid
+        columns["funding_rate"] = rate
+    return pd.DataFrame(columns, index=index)
 
 
 def _bent(scenario: Scenario, own: Array, opens: Array, bar: float) -> Array:

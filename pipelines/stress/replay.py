@@ -32,15 +32,35 @@ class Replay:
         Fraction of equity held at the close before; of several assets their sum.
     stressed, unstressed
         What happened to the account, and what would have happened without the scenario.
-    path
-        By bar from the close before (0) on: ``price`` (mean over assets), ``equity`` and ``unstressed`` equity, each 1 there.
+    worths
+        The account's, in the same order, over the bars of the replay.
+    bars
+        With the scenario on them.
+    before
+        Number of the close before.
     """
 
     at: pd.Timestamp
     held: float
     stressed: Outcome
     unstressed: Outcome
-    path: pd.DataFrame
+    worths: tuple[Worth, Worth]
+    bars: Bars
+    before: int
+
+    def path(self) -> pd.DataFrame:
+        """``price`` (mean of assets), ``equity``, ``unstressed`` by ``bar`` since the close before, where all are 1."""
+        index, before = self.worths[0].index, self.before
+        closes = np.stack([frame["close"].reindex(index).ffill().to_numpy() for frame in self.bars.values()])
+        equity, unstressed = (one.close[before:] / (one.close[before] or np.nan) for one in self.worths)
+        return pd.DataFrame(
+            {
+                "bar": np.arange(len(index) - before),
+                "price": (closes / closes[:, [before]]).mean(axis=0)[before:],
+                "equity": equity,
+                "unstressed": unstressed,
+            }
+        )
 
 
 def replay(
@@ -48,8 +68,8 @@ def replay(
 ) -> Replay:
     """Follow positions through bars with a scenario on them.
 
-    Nothing is decided anew: the positions are those of the bars as they were, for the strategy could not know. The account
-    starts with its capital at the first bar.
+    Nothing is decided anew: the positions are those of the bars as they were, for the strategy could not know. The
+    account starts with its capital at the first bar.
 
     Parameters
     ----------
@@ -105,8 +125,9 @@ def stress_test(
     lead = settings.liquidity.volatility_bars + math.ceil(DAY / bar)
     wanted, skipped = _possible(scenarios, len(bars), len(index) - lead, bar)
     longest = max((_bars(scenario, bar) for scenario in wanted), default=0)
-    moments = choose_moments(positions, settings.moments, lead, len(index) - longest + 1) if wanted else []
-    found: dict[str, list[Replay]] = {scenario.name: [] for scenario in wanted}
+    moments = choose_moments(positions, settings.moments if wanted else 0, lead, len(index) - longest + 1)
+    found: dict[str, list[Outcome]] = {scenario.name: [] for scenario in wanted}
+    worst: dict[str, Replay] = {}
     beyond = longest + math.ceil(duration(settings.recovery) / bar)
     for moment in moments:
         seen = slice(index[moment - lead], index[min(moment + beyond, len(index)) - 1])
@@ -114,8 +135,10 @@ def stress_test(
         followed = positions.loc[seen]
         unstressed = _worth(account, near, followed)
         for scenario in wanted:
-            found[scenario.name].append(_replay(scenario, near, followed, index[moment], account, bar, unstressed))
-    worst = {name: max(replays, key=_severity) for name, replays in found.items()}
+            one = _replay(scenario, near, followed, index[moment], account, bar, unstressed)
+            found[scenario.name].append(one.stressed)
+            # Only the worst is kept whole.
+            worst[scenario.name] = max(worst.get(scenario.name, one), one, key=_severity)
     table = {
         "moments": len(moments),
         "exposure": float((positions != 0).any(axis=1).mean()),
@@ -124,7 +147,7 @@ def stress_test(
         "scenarios": [_row(one, found[one.name], worst[one.name], settings, bar) for one in wanted],
         "skipped": skipped,
     }
-    drawn = [one.path.assign(scenario=name)[PATHS] for name, one in worst.items()]
+    drawn = [one.path().assign(scenario=name)[PATHS] for name, one in worst.items()]
     return table, pd.concat(drawn, ignore_index=True) if drawn else pd.DataFrame(columns=PATHS)
 
 
@@ -140,23 +163,14 @@ def _replay(
     first, after = span(pd.DatetimeIndex(positions.index), start, scenario.hours)
     laid = lay(scenario, bars, start, bar)
     stressed = _worth(account, laid, positions, first, after, scenario.spread)
-    before = first - 1
-    prices = pd.concat([f["close"] / f["close"].asof(positions.index[before]) for f in laid.values()], axis=1)
-    with np.errstate(invalid="ignore"):
-        path = pd.DataFrame(
-            {
-                "bar": np.arange(len(positions) - before),
-                "price": prices.mean(axis=1).to_numpy()[before:],
-                "equity": stressed.close[before:] / stressed.close[before],
-                "unstressed": unstressed.close[before:] / unstressed.close[before],
-            }
-        )
     return Replay(
         start,
-        float(stressed.held[before]),
+        float(stressed.held[first - 1]),
         outcome(stressed, first, after),
         outcome(unstressed, first, after),
-        path,
+        (stressed, unstressed),
+        laid,
+        first - 1,
     )
 
 
@@ -192,10 +206,10 @@ def _severity(one: Replay) -> tuple[float, float]:
 
 
 def _row(
-    scenario: Scenario, replays: Sequence[Replay], worst: Replay, settings: StressParams, bar: pd.Timedelta
+    scenario: Scenario, outcomes: Sequence[Outcome], worst: Replay, settings: StressParams, bar: pd.Timedelta
 ) -> dict[str, Any]:
     """A scenario's line of the table."""
-    fired = [one.stressed.fired(**settings.limits.model_dump()) for one in replays]
+    fired = [one.fired(**settings.limits.model_dump()) for one in outcomes]
     return {
         "name": scenario.name,
         "kind": scenario.kind,
@@ -204,15 +218,15 @@ def _row(
         "hours": scenario.hours,
         "bars": _bars(scenario, bar),
         "loss": worst.stressed.loss,
-        "loss_median": float(np.median([one.stressed.loss for one in replays])),
-        "drawdown": max(one.stressed.drawdown for one in replays),
-        "drawdown_median": float(np.median([one.stressed.drawdown for one in replays])),
-        "daily_loss": max(one.stressed.daily_loss for one in replays),
+        "loss_median": float(np.median([one.loss for one in outcomes])),
+        "drawdown": max(one.drawdown for one in outcomes),
+        "drawdown_median": float(np.median([one.drawdown for one in outcomes])),
+        "daily_loss": max(one.daily_loss for one in outcomes),
         "at": worst.at,
         "held": worst.held,
         "unstressed_loss": worst.unstressed.loss,
         "recovery_bars": worst.stressed.recovery_bars,
-        "recovered": float(np.mean([one.stressed.recovery_bars is not None for one in replays])),
+        "recovered": float(np.mean([one.recovery_bars is not None for one in outcomes])),
         "limits": {
             name: float(np.mean([name in limits for limits in fired])) for name in type(settings.limits).model_fields
         },

@@ -1,5 +1,6 @@
 """The catalogue of scenarios: what ``stress.yaml`` may say."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -12,7 +13,7 @@ CATALOGUE = "stress.yaml"
 _PAGE = "docs/stress-tests.md says what an entry may hold"
 
 Text = Annotated[str, Field(min_length=1)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+FINITE = Field(allow_inf_nan=False)
 
 
 class Anchor(Strict):
@@ -26,7 +27,7 @@ class Anchor(Strict):
         Cumulative simple return from the close before it. At hour 0 it is a gap.
     """
 
-    hours: Annotated[NonNegative, Finite]
+    hours: Annotated[NonNegative, FINITE]
     move: Annotated[float, Field(gt=-1, allow_inf_nan=False)]
 
 
@@ -59,18 +60,18 @@ class Scenario(Strict):
     kind: Literal["historical", "made_up"]
     description: Text
     source: Text
-    hours: Annotated[Positive, Finite]
-    path: list[Anchor] = []
-    volatility: Annotated[NonNegative, Finite] = 1.0
-    spread: Annotated[NonNegative, Finite] = 1.0
-    volume: Annotated[NonNegative, Finite] = 1.0
-    funding: Finite = 0.0
+    hours: Annotated[Positive, FINITE]
+    path: list[Anchor] = Field(default_factory=list)
+    volatility: Annotated[NonNegative, FINITE] = 1.0
+    spread: Annotated[NonNegative, FINITE] = 1.0
+    volume: Annotated[NonNegative, FINITE] = 1.0
+    funding: Annotated[float, FINITE] = 0.0
     correlated: bool = False
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         hours = [anchor.hours for anchor in self.path]
-        if any(later <= earlier for earlier, later in zip(hours, hours[1:], strict=False)):
+        if any(later <= earlier for earlier, later in pairwise(hours)):
             raise ValueError(f"path: hours {hours} must grow from point to point")
         if hours and hours[-1] > self.hours:
             raise ValueError(f"path: its last point, hour {hours[-1]:g}, lies beyond the {self.hours:g} hours")
@@ -83,8 +84,8 @@ def read_catalogue(path: Path) -> list[Scenario]:
     Raises
     ------
     ParamsError
-        If the file is missing or is no YAML, holds another key than ``scenarios``, or an entry has an unknown key, lacks
-        one, has a value out of range, or the name of an earlier one.
+        If the file is missing or is no YAML, or holds another key than ``scenarios``; if an entry has an unknown key,
+        lacks one, has a value out of range, or the name of an earlier one.
     """
     raw = read_mapping(path)
     entries: Any = raw.get("scenarios")
@@ -101,7 +102,10 @@ def read_catalogue(path: Path) -> list[Scenario]:
         scenario = conforming(Scenario, entry, where, f"mend the keys named above; {_PAGE}")
         if scenario.name in found:
             raise ParamsError(
-                f"a second scenario {scenario.name}", where=where, rule="names are unique", remedy="give it another name"
+                f"a second scenario {scenario.name}",
+                where=where,
+                rule="names are unique",
+                remedy="give it another name",
             )
         found[scenario.name] = scenario
     return list(found.values())
