@@ -33,7 +33,7 @@ class Replay:
     stressed, unstressed
         What happened to the account, and what would have happened without the scenario.
     worths
-        The account's, in the same order, over the bars of the replay.
+        The account's, in the same order, from the first bar of the replay on; the second may go on for longer.
     bars
         With the scenario on them.
     before
@@ -52,7 +52,7 @@ class Replay:
         """``price`` (mean of assets), ``equity``, ``unstressed`` by ``bar`` since the close before, where all are 1."""
         index, before = self.worths[0].index, self.before
         closes = np.stack([frame["close"].reindex(index).ffill().to_numpy() for frame in self.bars.values()])
-        equity, unstressed = (one.close[before:] / (one.close[before] or np.nan) for one in self.worths)
+        equity, unstressed = (one.close[before : len(index)] / (one.close[before] or np.nan) for one in self.worths)
         return pd.DataFrame(
             {
                 "bar": np.arange(len(index) - before),
@@ -128,14 +128,12 @@ def stress_test(
     moments = choose_moments(positions, settings.moments if wanted else 0, lead, len(index) - longest + 1)
     found: dict[str, list[Outcome]] = {scenario.name: [] for scenario in wanted}
     worst: dict[str, Replay] = {}
-    beyond = longest + math.ceil(duration(settings.recovery) / bar)
+    waited = math.ceil(duration(settings.recovery) / bar)
     for moment in moments:
-        seen = slice(index[moment - lead], index[min(moment + beyond, len(index)) - 1])
-        near = {symbol: frame.loc[seen] for symbol, frame in bars.items()}
-        followed = positions.loc[seen]
-        unstressed = _worth(account, near, followed)
+        unstressed = _worth(account, *_around(bars, positions, moment - lead, moment + longest + waited))
         for scenario in wanted:
-            one = _replay(scenario, near, followed, index[moment], account, bar, unstressed)
+            seen = _around(bars, positions, moment - lead, moment + _bars(scenario, bar) + waited)
+            one = _replay(scenario, *seen, index[moment], account, bar, unstressed)
             found[scenario.name].append(one.stressed)
             # Only the worst is kept whole.
             worst[scenario.name] = max(worst.get(scenario.name, one), one, key=_severity)
@@ -172,6 +170,13 @@ def _replay(
         laid,
         first - 1,
     )
+
+
+def _around(bars: Bars, positions: pd.DataFrame, first: int, after: int) -> tuple[Bars, pd.DataFrame]:
+    """Bars and positions between two positions, the second excluded."""
+    followed = positions.iloc[first:after]
+    seen = slice(followed.index[0], followed.index[-1])
+    return {symbol: frame.loc[seen] for symbol, frame in bars.items()}, followed
 
 
 def _worth(
