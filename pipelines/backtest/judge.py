@@ -13,9 +13,13 @@ from pipelines.backtest.reliability import brier_decomposition, reliability
 from pipelines.backtest.skill import baseline_forecasts, coverage, hits, skill
 from pipelines.backtest.strategy import Strategy, comparisons, daily, per_bar, random_sharpes, round_trips, summary
 from pipelines.backtest.walk_forward import FoldResult
-from pipelines.bootstrap import optimal_block, stationary_bootstrap
 from pipelines.metrics import sharpe, sharpe_standard_error
+from pipelines.monte_carlo.blocks import optimal_blocks
+from pipelines.monte_carlo.bootstrap import bootstrap
 from trading.simulator import Simulation
+
+# Rows of the fan: what a plot can show.
+_FAN_POINTS = 200
 
 
 @dataclass(frozen=True)
@@ -142,17 +146,24 @@ def _random(sharpes: np.ndarray, own: float) -> dict[str, float]:
 def _monte_carlo(strategy: Strategy, traded: Simulation, seed: int) -> tuple[dict[str, Any], pd.DataFrame]:
     settings = strategy.params.backtest.monte_carlo
     returns = traded.returns.to_numpy()
-    block = optimal_block(returns)
-    result = stationary_bootstrap(returns, settings.paths, block, seed, strategy.instrument.bars_per_year)
+    blocks = optimal_blocks(returns, "stationary")
+    result = bootstrap(
+        returns,
+        blocks,
+        paths=settings.paths,
+        seed=seed,
+        periods_per_year=strategy.instrument.bars_per_year,
+        fan_points=_FAN_POINTS,
+    )
     quantiles = {
-        name: dict(zip(("p05", "p50", "p95"), _quantiles(values), strict=True))
-        for name, values in (
-            ("sharpe", result.sharpe),
-            ("total_return", result.total_return),
-            ("max_drawdown", result.max_drawdown),
-        )
+        name: dict(zip(("p05", "p50", "p95"), _quantiles(result.statistics[name].to_numpy()), strict=True))
+        for name in ("sharpe", "total_return", "max_drawdown")
     }
-    more = {"paths": settings.paths, "block": block, "probability_of_loss": np.mean(result.total_return < 0)}
+    more = {
+        "paths": settings.paths,
+        "block": blocks.length,
+        "probability_of_loss": (result.statistics["total_return"] < 0).mean(),
+    }
     return quantiles | more, result.fan
 
 
