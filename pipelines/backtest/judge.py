@@ -11,11 +11,12 @@ from scipy import stats
 from pipelines.artifacts import content_hash
 from pipelines.backtest.reliability import brier_decomposition, reliability
 from pipelines.backtest.skill import baseline_forecasts, coverage, hits, skill
-from pipelines.backtest.strategy import Strategy, comparisons, daily, per_bar, random_sharpes, round_trips, summary
+from pipelines.backtest.strategy import Strategy, comparisons, daily, per_bar, round_trips, summary
 from pipelines.backtest.walk_forward import FoldResult
 from pipelines.metrics import sharpe, sharpe_standard_error
 from pipelines.monte_carlo.blocks import optimal_blocks
 from pipelines.monte_carlo.bootstrap import bootstrap
+from pipelines.monte_carlo.timing import TimingTest, timing_test
 from trading.simulator import Simulation
 
 # Rows of the fan: what a plot can show.
@@ -80,7 +81,13 @@ def judge(
     traded = strategy.simulate(window, positions)
     others = comparisons(strategy, bars, positions)
     seed = int(np.random.default_rng([params.seed, horizon_bars]).integers(2**31))
-    sharpes = random_sharpes(strategy, window, positions, params.backtest.random_paths, seed)
+    timing = timing_test(
+        positions,
+        lambda others: strategy.simulate(window, others).metrics["sharpe"],
+        "rotation",
+        params.backtest.random_paths,
+        seed,
+    )
     measured = skill(predictions, bars, members, horizon_bars, confidence)
     carlo, fan = _monte_carlo(strategy, traded, seed)
     return Judgement(
@@ -97,8 +104,7 @@ def judge(
             "strategy": dict(summary(traded))
             | _sharpe_interval(strategy, traded, confidence)
             | {"round_trips": round_trips(positions)},
-            "comparison": {name: dict(summary(other)) for name, other in others.items()}
-            | {"random": _random(sharpes, traded.metrics["sharpe"])},
+            "comparison": {name: dict(summary(other)) for name, other in others.items()} | {"random": _random(timing)},
             "monte_carlo": carlo,
             "calibration": reliability(predictions["vote"], predictions["label"], horizon_bars, confidence),
             "brier": brier_decomposition(predictions["vote"], predictions["label"]),
@@ -128,19 +134,15 @@ def _moments(traded: Simulation) -> dict[str, float]:
     }
 
 
-def _random(sharpes: np.ndarray, own: float) -> dict[str, float]:
-    finite = sharpes[np.isfinite(sharpes)]
-    if not len(finite) or not np.isfinite(own):
-        nothing = float("nan")
-        return dict.fromkeys(("sharpe_mean", "sharpe_p05", "sharpe_p95", "beaten"), nothing) | {"paths": len(sharpes)}
+def _random(timing: TimingTest) -> dict[str, float]:
+    """What the same positions at other times earned, and how likely that is to be as much as theirs."""
+    finite = timing.others[np.isfinite(timing.others)]
+    keys = ("sharpe_mean", "sharpe_p05", "sharpe_p95", "beaten", "p_value", "p_value_error")
+    if not len(finite) or not np.isfinite(timing.own):
+        return dict.fromkeys(keys, float("nan")) | {"paths": len(timing.others)}
     low, high = np.quantile(finite, [0.05, 0.95])
-    return {
-        "paths": len(sharpes),
-        "sharpe_mean": finite.mean(),
-        "sharpe_p05": low,
-        "sharpe_p95": high,
-        "beaten": np.mean(finite < own),
-    }
+    values = (finite.mean(), low, high, np.mean(finite < timing.own), timing.p_value, timing.error)
+    return dict(zip(keys, values, strict=True)) | {"paths": len(timing.others)}
 
 
 def _monte_carlo(strategy: Strategy, traded: Simulation, seed: int) -> tuple[dict[str, Any], pd.DataFrame]:

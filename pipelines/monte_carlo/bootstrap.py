@@ -82,8 +82,7 @@ def bootstrap(
     ParamsError
         If there are no two returns, one is NaN, infinite or below -1, or there is no path to draw.
     """
-    values = _returns(returns)
-    _check(paths)
+    values = checked_returns(returns, paths)
     points = np.unique(np.linspace(0, len(values), min(len(values) + 1, fan_points)).round().astype(np.int64))
     kernel, levels = _resampled(values, blocks, points[1:], seed, first, paths)
     sharpe, log_equity, fall, lowest, longest = kernel
@@ -137,14 +136,13 @@ def paired_difference(
             rule="pairs are compared bar by bar",
             remedy="give both streams over the bars that they share",
         )
-    first, second = _returns(a), _returns(b)
+    first, second = checked_returns(a, paths), checked_returns(b, paths)
     if len(first) != len(second):
         raise ParamsError(
             f"{len(first)} and {len(second)} returns",
             rule="pairs are compared bar by bar",
             remedy="give both streams over the bars that they share",
         )
-    _check(paths)
     blocks, nowhere = Blocks("stationary", block), np.empty(0, dtype=np.int64)
     ratios = [_resampled(values, blocks, nowhere, seed, 0, paths)[0][0] for values in (first, second)]
     difference: Array = (ratios[0] - ratios[1]) * math.sqrt(periods_per_year)
@@ -176,7 +174,8 @@ def _equity_quantiles(log_equity: Array) -> Array:
     return quantiles
 
 
-def _returns(returns: ArrayLike) -> Array:
+def checked_returns(returns: ArrayLike, paths: int) -> Array:
+    """Returns to resample, as an array; raises as :func:`bootstrap` does."""
     values = np.array(returns, dtype=np.float64)
     if values.ndim != 1 or len(values) < 2:
         raise ParamsError(
@@ -190,9 +189,6 @@ def _returns(returns: ArrayLike) -> Array:
             rule="nobody loses more than all",
             remedy="correct the stream of returns",
         )
-    return values
-
-
-def _check(paths: int) -> None:
     if paths < 1:
         raise ParamsError(f"{paths} paths", rule="at least 1", remedy="ask for more")
+    return values
