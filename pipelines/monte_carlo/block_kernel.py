@@ -125,33 +125,34 @@ def draw_blocks(counter: np.uint64, fixed: int, table: NDArray[np.uint64], start
     return count
 
 
-@njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "ninf"})  # type: ignore[misc,unused-ignore]
-def _extremes(window: Array) -> tuple[float, float]:
-    """Highest and lowest value; compiled for several at once, which only finite values allow."""
-    top, bottom = window[0], window[0]
-    for i in range(len(window)):
-        top = window[i] if window[i] > top else top
-        bottom = window[i] if window[i] < bottom else bottom
-    return top, bottom
-
-
 @njit(cache=True, nogil=True)  # type: ignore[misc,unused-ignore]
 def _between_blocks(
-    sums: Array, bounds: Array, window: int, starts: Whole, lengths: Whole, equity: Array, high: Array, low: Array
+    sums: Array,
+    bounds: Array,
+    window: int,
+    wide: int,
+    starts: Whole,
+    lengths: Whole,
+    taken: Whole,
+    equity: Array,
+    high: Array,
+    low: Array,
 ) -> tuple[float, float, float, float]:
     """Walk from block to block.
 
-    Writes log equity before each block and after the last, and bounds of it within each block. Returns the sums of
-    returns and of squares, the lowest log equity and the largest drawdown, as seen between blocks.
+    Writes how many returns were taken before each block, log equity there and after the last, and bounds of it within
+    each block. Returns the sums of returns and of squares, the lowest log equity and the largest drawdown, as seen
+    between blocks.
     """
-    total, squares, now, peak, lowest, fall = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    total, squares, now, peak, lowest, fall, before = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0
     for i in range(len(starts)):
         start = np.uint64(starts[i])
         end = start + np.uint64(lengths[i])
-        equity[i] = now
         column = np.uint64(lengths[i] > window) << _ONE
-        high[i] = now + bounds[start, column]
+        taken[i], equity[i] = before, now
+        high[i] = now + bounds[start, column] if lengths[i] <= wide else np.inf
         low[i] = now + bounds[start, column + _ONE]
+        before += lengths[i]
         total += sums[end, 0] - sums[start, 0]
         squares += sums[end, 1] - sums[start, 1]
         now += sums[end, 2] - sums[start, 2]
@@ -167,9 +168,9 @@ def _inside_blocks(
     level: Array,
     bounds: Array,
     window: int,
-    wide: int,
     starts: Whole,
     lengths: Whole,
+    taken: Whole,
     equity: Array,
     high: Array,
     low: Array,
@@ -178,41 +179,41 @@ def _inside_blocks(
 ) -> tuple[float, float, int]:
     """Lowest log equity, largest drawdown and longest time under water, from what blocks hide where bounds allow it."""
     n = len(bounds)
-    peak, since, longest, taken = 0.0, 0, 0, 0
+    peak, since, longest = 0.0, 0, 0
     floor = max(lowest, peak - fall)
     for i in range(len(starts)):
-        left = lengths[i]
-        if left <= wide and high[i] < peak and low[i] >= floor:
-            taken += left
+        if high[i] < peak and low[i] >= floor:
             continue
         # Everything in a block is reckoned from its start, as its end is: else rounding would part what is equal.
-        start, begun = starts[i], equity[i]
+        start, left, before, begun = starts[i], lengths[i], taken[i], equity[i]
         base = level[start]
         while left > 0:
             length = min(left, window)
-            now, ahead = begun + (level[start] - base), bounds[start % n]
-            if now + ahead[0] > peak - _ROUNDING or now + ahead[1] < floor:
-                bars = level[start + 1 : start + length + 1]
-                top, bottom = _extremes(bars)
+            now, ahead = begun + (level[start] - base), start if start < n else start - n
+            if now + bounds[ahead, 0] > peak - _ROUNDING or now + bounds[ahead, 1] < floor:
+                top, bottom = level[start + 1], level[start + 1]
+                for bar in range(start + 2, start + length + 1):
+                    top = level[bar] if level[bar] > top else top
+                    bottom = level[bar] if level[bar] < bottom else bottom
                 highest, deepest = begun + (top - base), begun + (bottom - base)
                 if highest < peak:
                     fall, lowest = max(fall, peak - deepest), min(lowest, deepest)
-                elif deepest >= max(lowest, highest - fall) and max(length, taken + length - since - 1) <= longest:
+                elif deepest >= max(lowest, highest - fall) and max(length, before + length - since - 1) <= longest:
                     # No record but the peak, so all that counts of the bars is where it is.
-                    last = length - 1
-                    while bars[last] != top:
+                    last = length
+                    while level[start + last] != top:
                         last -= 1
-                    peak, since = highest, taken + last + 1
+                    peak, since = highest, before + last
                 else:
-                    for bar in range(length):
-                        here = begun + (bars[bar] - base)
+                    for bar in range(1, length + 1):
+                        here = begun + (level[start + bar] - base)
                         if here >= peak:
-                            longest = max(longest, taken + bar - since)
-                            peak, since = here, taken + bar + 1
+                            longest = max(longest, before + bar - 1 - since)
+                            peak, since = here, before + bar
                         else:
                             fall, lowest = max(fall, peak - here), min(lowest, here)
                 floor = max(lowest, peak - fall)
-            taken += length
+            before += length
             left -= length
             start += length
     return lowest, fall, max(longest, n - since)
@@ -252,23 +253,24 @@ def resample_paths(
     """
     n = len(bounds)
     level = sums[:, 2].copy()
-    starts, lengths = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
+    starts, lengths, taken = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
     equity, high, low = np.empty(n + 1), np.empty(n), np.empty(n)
     statistics, at_points = np.empty((5, paths)), np.empty((paths, len(points)))
     for path in range(paths):
         count = draw_blocks(stream(seed, first + path), fixed, table, starts, lengths)
         begun, long = starts[:count], lengths[:count]
-        total, squares, lowest, fall = _between_blocks(sums, bounds, window, begun, long, equity, high, low)
-        lowest, fall, longest = _inside_blocks(
-            level, bounds, window, wide, begun, long, equity, high, low, lowest, fall
+        total, squares, lowest, fall = _between_blocks(
+            sums, bounds, window, wide, begun, long, taken, equity, high, low
         )
-        block, taken = 0, 0
+        lowest, fall, longest = _inside_blocks(
+            level, bounds, window, begun, long, taken, equity, high, low, lowest, fall
+        )
+        block = 0
         for point in range(len(points)):
-            while taken + long[block] < points[point]:
-                taken += long[block]
+            while taken[block] + long[block] < points[point]:
                 block += 1
             start = begun[block]
-            at_points[path, point] = equity[block] + (level[start + points[point] - taken] - level[start])
+            at_points[path, point] = equity[block] + (level[start + points[point] - taken[block]] - level[start])
         mean = total / n
         variance = (squares - n * mean**2) / (n - 1)
         # The difference of two equal sums is not exactly zero.

@@ -208,7 +208,6 @@ def test_kernels_are_the_python_they_were_written_as(monkeypatch: pytest.MonkeyP
                 "draw_blocks",
                 "_between_blocks",
                 "_inside_blocks",
-                "_extremes",
                 "after",
                 "scrambled",
                 "stream",
