@@ -98,7 +98,7 @@ def fit_price_model(bars: pd.DataFrame, regimes: int) -> PriceModel:
     )
 
 
-def simulate_bars(model: PriceModel, index: pd.DatetimeIndex, price: float, seed: int) -> pd.DataFrame:
+def simulate_bars(model: PriceModel, index: pd.DatetimeIndex, price: float, *, seed: int, path: int) -> pd.DataFrame:
     """Draw bars of the model.
 
     Parameters
@@ -109,15 +109,15 @@ def simulate_bars(model: PriceModel, index: pd.DatetimeIndex, price: float, seed
         Opens of the bars, such as those of the bars that the model was fitted to; a gap in it counts as no time.
     price
         Open of the first bar.
-    seed
-        Of everything random.
+    seed, path
+        Path number i is told by seed and i.
 
     Returns
     -------
     DataFrame
         As :mod:`trading.bars` has them; each bar opens where the one before closed.
     """
-    generator, n = np.random.default_rng(seed), len(index) + WARM
+    generator, n = np.random.default_rng([seed, path]), len(index) + WARM
     recursion = model.recursion
     start = long_run(np.array(recursion.stay))
     centred, scales = simulated(generator.standard_normal(n), generator.random((n, 2)), *recursion.arrays(), start, CAP)

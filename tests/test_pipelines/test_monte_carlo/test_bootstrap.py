@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipelines.monte_carlo import block_kernel, random_stream
 from pipelines.monte_carlo.blocks import Blocks, length_table, optimal_blocks
 from pipelines.monte_carlo.bootstrap import BootstrapResult, bootstrap, paired_difference
+from pipelines.monte_carlo.path_statistics import path_statistics
 from tests.test_pipelines.test_monte_carlo.plain import Stream, blocks_of, materialised, walked
 from trading.errors import ParamsError
 
@@ -71,6 +72,18 @@ def test_idle_bars_are_no_time_under_water(seed: int, count: int, kind: str, len
     returns = make_returns(seed, count)
     returns[np.random.default_rng(seed).random(count) < share] = 0.0
     assert_walks(returns, Blocks(kind, length), 10, seed)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), count=st.integers(1, 40), share=st.floats(0, 1))
+def test_a_path_at_hand_is_described_alike(seed: int, count: int, share: float) -> None:
+    returns = make_returns(seed, count)
+    returns[np.random.default_rng(seed).random(count) < share] = 0.0
+    if count == 1:
+        assert math.isnan(path_statistics(returns, YEAR)["sharpe"])
+        return
+    expected = walked(returns) | {"sharpe": walked(returns)["sharpe"] * math.sqrt(YEAR)}
+    assert path_statistics(returns, YEAR) == pytest.approx(expected, rel=1e-11, abs=1e-11, nan_ok=True)
 
 
 def test_a_path_is_told_by_its_number() -> None:

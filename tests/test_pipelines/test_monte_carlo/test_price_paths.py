@@ -7,7 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from pipelines.monte_carlo.estimate import probability
+from pipelines.monte_carlo.path_statistics import path_statistics
 from pipelines.monte_carlo.price_paths import PriceModel, fit_price_model, simulate_bars
+from pipelines.monte_carlo.stopping import Effort, draw_until
 from pipelines.schemas import bar_schema
 from tests.test_pipelines.test_monte_carlo.markets import hourly, sample
 from trading.costs import Costs
@@ -49,7 +52,7 @@ def described(bars: pd.DataFrame) -> dict[str, float]:
 def test_simulated_histories_look_like_the_fitted_one(coin: str) -> None:
     """Bands that docs/monte-carlo.md states."""
     bars, model = sample(coin), fitted(coin)
-    drawn = pd.DataFrame([described(simulate_bars(model, bars.index, 100.0, seed)) for seed in range(30)])
+    drawn = pd.DataFrame([described(simulate_bars(model, bars.index, 100.0, seed=0, path=seed)) for seed in range(30)])
     real, middle = described(bars), drawn.median()
     # What happened is one of the things that happen ...
     for name in ("volatility", "drawdown", "clustering, next bar", "clustering, a day"):
@@ -64,19 +67,19 @@ def test_simulated_histories_look_like_the_fitted_one(coin: str) -> None:
 
 def test_simulated_bars_are_bars_on_the_same_index() -> None:
     index = sample("BTC").index[:3_000]
-    bars = simulate_bars(fitted("BTC"), index, 4_000.0, 1)
+    bars = simulate_bars(fitted("BTC"), index, 4_000.0, seed=0, path=1)
     bar_schema().validate(bars, lazy=True)
     pd.testing.assert_index_equal(bars.index, index)
     assert bars["open"].iloc[0] == 4_000.0
     np.testing.assert_allclose(bars["open"].to_numpy()[1:], bars["close"].to_numpy()[:-1])
-    pd.testing.assert_frame_equal(bars, simulate_bars(fitted("BTC"), index, 4_000.0, 1))
-    assert not np.allclose(bars["close"], simulate_bars(fitted("BTC"), index, 4_000.0, 2)["close"])
+    pd.testing.assert_frame_equal(bars, simulate_bars(fitted("BTC"), index, 4_000.0, seed=0, path=1))
+    assert not np.allclose(bars["close"], simulate_bars(fitted("BTC"), index, 4_000.0, seed=0, path=2)["close"])
 
 
 def test_the_past_says_nothing_of_the_direction() -> None:
     model = replace(fitted("XRP"), recursion=replace(fitted("XRP").recursion, mean=0.0))
     index = pd.date_range("2000-01-01", periods=120_000, freq="h", tz="UTC", name="timestamp")
-    bars = simulate_bars(model, index, 100.0, 0)
+    bars = simulate_bars(model, index, 100.0, seed=0, path=0)
     moves = np.diff(np.log(bars["close"]))
     up = np.sign(moves)
     seen = {
@@ -100,7 +103,7 @@ def test_no_rule_earns_on_it_what_costs_do_not_take() -> None:
     index = sample("BTC").index[:4_000]
     earned = {"momentum": [], "reversal": []}
     for seed in range(25):
-        bars = simulate_bars(model, index, 100.0, seed)
+        bars = simulate_bars(model, index, 100.0, seed=0, path=seed)
         trend = np.sign(np.log(bars["close"]).diff(12)).fillna(0.0)
         for name, side in (("momentum", trend), ("reversal", -trend)):
             done = simulate(bars, side, Costs(0, 0, 0), rebalance_band=np.inf, bars_per_year=8760)
@@ -109,12 +112,34 @@ def test_no_rule_earns_on_it_what_costs_do_not_take() -> None:
         assert abs(np.mean(values)) < 4 * np.std(values, ddof=1) / 5, name
 
 
+def test_a_whole_strategy_is_put_through_until_enough_is_known() -> None:
+    """What a stage does with it: bars, positions, money, statistics, stop."""
+    index = sample("BTC").index[:1_500]
+
+    def draw(first: int, count: int) -> pd.DataFrame:
+        rows = []
+        for path in range(first, first + count):
+            bars = simulate_bars(fitted("BTC"), index, 100.0, seed=3, path=path)
+            trend = np.sign(np.log(bars["close"]).diff(48)).fillna(0.0)
+            done = simulate(bars, trend, Costs(5, 1, 0), rebalance_band=0.2, bars_per_year=8760)
+            rows.append(path_statistics(done.returns, 8760))
+            assert rows[-1]["sharpe"] == pytest.approx(done.metrics["sharpe"])
+            assert rows[-1]["max_drawdown"] == pytest.approx(done.metrics["max_drawdown"])
+        return pd.DataFrame(rows, index=pd.RangeIndex(first, first + count, name="path"))
+
+    found = draw_until(draw, lambda draws: probability(draws["lowest_equity"] <= 0.8), Effort(0.08, 20, 200))
+    assert found.stopped_by == "tolerance"
+    assert len(found.statistics) in (20, 40)
+
+
 def test_drift_is_the_samples_unless_taken_out() -> None:
     bars = hourly(3_000, 5)
     model = fit_price_model(bars, 1)
     assert model.recursion.mean == pytest.approx(np.diff(np.log(bars["close"])).mean())
-    seen = simulate_bars(model, bars.index, 100.0, 0)["close"]
-    still = simulate_bars(replace(model, recursion=replace(model.recursion, mean=0.0)), bars.index, 100.0, 0)["close"]
+    seen = simulate_bars(model, bars.index, 100.0, seed=0, path=0)["close"]
+    still = simulate_bars(
+        replace(model, recursion=replace(model.recursion, mean=0.0)), bars.index, 100.0, seed=0, path=0
+    )["close"]
     np.testing.assert_allclose(np.log(seen / still), model.recursion.mean * np.arange(1, 3_001), atol=1e-9)
 
 
@@ -122,7 +147,7 @@ def test_ranges_are_as_wide_as_the_fitted_bars() -> None:
     """The closed form of the expected range against bars that were drawn with a known factor."""
     bars = hourly(8_000, 6)  # drawn with 0.8 of a scale that tells less of the move than the fit knows
     model = fit_price_model(bars, 2)
-    again = simulate_bars(model, bars.index, 100.0, 0)
+    again = simulate_bars(model, bars.index, 100.0, seed=0, path=0)
     width, wanted = (
         np.log(one["high"] / one["low"]).mean() / np.log(one["close"]).diff().abs().mean() for one in (again, bars)
     )
@@ -141,9 +166,9 @@ def test_bars_without_range_or_volume_are_fitted_too() -> None:
     assert fit_price_model(wild, 1).range_factor == 10.0
     steady = fit_price_model(bars.assign(volume=5.0), 1)
     assert steady.volume.spread == pytest.approx(0.0, abs=1e-9)
-    np.testing.assert_allclose(simulate_bars(steady, bars.index, 1.0, 0)["volume"], 5.0)
+    np.testing.assert_allclose(simulate_bars(steady, bars.index, 1.0, seed=0, path=0)["volume"], 5.0)
     idle = fit_price_model(bars.assign(volume=bars["volume"].where(np.arange(1_500) % 3 > 0, 0.0)), 1)
-    assert (simulate_bars(idle, bars.index, 1.0, 0)["volume"] > 0).all()
+    assert (simulate_bars(idle, bars.index, 1.0, seed=0, path=0)["volume"] > 0).all()
 
 
 @pytest.mark.parametrize(("coin", "regimes"), [*((coin, 2) for coin in COINS), ("EOS", 3), ("XRP", 3)])
