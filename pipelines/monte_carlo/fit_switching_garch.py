@@ -3,8 +3,8 @@
 Without bounds the likelihood has no maximum: a regime that is calm enough makes a few equal prices infinitely likely.
 The level is not searched but set to what the variance of the returns asks for (variance targeting, R. F. Engle and
 J. Mezrich, Risk 9, 1996), which the likelihood hardly knows where volatility is as persistent as that of markets. That
-storms of the recursion and of the regimes meet more often than by chance is neglected there, so that histories are
-wilder than the sample by a few percent.
+storms of the recursion and of the regimes meet more often than by chance, and that a root is below its argument's on
+average, are neglected there: volatility is off by a few percent.
 """
 
 import math

@@ -149,7 +149,7 @@ def test_kernels_are_the_python_they_were_written_as(monkeypatch: pytest.MonkeyP
     compiled = simulated(*draws, *tables)
     seen = filtered(compiled[0], *tables)
     plain = filtered(compiled[0], *model.arrays(), tables[3], np.inf)
-    for name in ("advanced", "learned", "capped", "news"):
+    for name in ("advanced", "learned", "capped", "news", "jump_square"):
         monkeypatch.setattr(switching_garch, name, getattr(switching_garch, name).py_func)
     for left, right in zip(simulated.py_func(*draws, *tables), compiled, strict=True):
         np.testing.assert_allclose(left, right, rtol=1e-12)
