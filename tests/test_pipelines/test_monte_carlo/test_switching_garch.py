@@ -142,9 +142,11 @@ def test_more_regimes_fit_no_worse() -> None:
 
 
 def test_kernels_are_the_python_they_were_written_as(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = make()
+    model = make(stay=(0.8, 0.7))  # regimes that change while one looks
     rng = np.random.default_rng(0)
     draws = (rng.standard_normal(60), rng.random((60, 2)))
+    calm = replace(model, jump_share=0.0)
+    without = likelihood(calm, draws[0])[0]
     tables = (*model.arrays(), long_run(np.array(model.stay)), CAP)
     compiled = simulated(*draws, *tables)
     seen = filtered(compiled[0], *tables)
@@ -153,6 +155,7 @@ def test_kernels_are_the_python_they_were_written_as(monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(switching_garch, name, getattr(switching_garch, name).py_func)
     for left, right in zip(simulated.py_func(*draws, *tables), compiled, strict=True):
         np.testing.assert_allclose(left, right, rtol=1e-12)
+    assert filtered.py_func(draws[0], *calm.arrays(), tables[3], CAP)[0] == pytest.approx(without, rel=1e-12)
     for cap, expected in ((CAP, seen), (np.inf, plain)):
         found = filtered.py_func(compiled[0], *model.arrays(), tables[3], cap)
         assert found[0] == pytest.approx(expected[0], rel=1e-12)
