@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from commands import audit, card, data, features, simulate, tune
+from commands import audit, card, data, features, promotion, simulate, tune
 from commands.console import load_settings, mendable, print_json, stdout_reserved
 
 app = typer.Typer(
@@ -204,6 +204,9 @@ app.command()(simulate.simulate)
 app.command()(audit.audit)
 app.command()(tune.tune)
 app.command()(card.card)
+app.command()(promotion.promote)
+app.command()(promotion.rollback)
+app.command()(promotion.history)
 app.add_typer(data.app, name="data")
 app.add_typer(features.app, name="features")
 

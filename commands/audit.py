@@ -47,14 +47,13 @@ def audit(
 def _pipeline(symbol: str | None, timeframe: str | None, as_json: bool) -> int:
     from pipelines.audit.listing import exit_code, lines_of
     from pipelines.audit.stage import audit as audited
-    from pipelines.runner import open_context
-    from pipelines.workers import process_map
+    from pipelines.runner import open_context, worker_map
     from pipelines.workspace import locked
 
     settings = load_settings()
     with stdout_reserved():
         workspace = _finished(settings, symbol, timeframe)
-        with locked(workspace), process_map(settings.workers) as mapped:
+        with locked(workspace), worker_map(settings) as mapped:
             _require_current(workspace)
             found = audited(open_context(workspace.root, settings, map=mapped, progress=_say))
     instrument = workspace.run.instrument

@@ -112,11 +112,12 @@ def card(
         sections=(
             _skill(evidence, one),
             _money(one, verdict),
+            _gate(verdict),
             Section("limits", "Limits", items=tuple(limits(spec, evidence, verdict))),
+            _reproduce(spec, evidence, command),
             _calibration(one),
             _data(spec, evidence),
             _importance(one, evidence),
-            _reproduce(spec, evidence, command),
             _features(spec, evidence),
             _members(spec),
         ),
@@ -195,6 +196,22 @@ def _money(one: Mapping[str, Any], verdict: Mapping[str, Any] | None) -> Section
             ("largest drawdown", percent(strategy.get("max_drawdown")), percent(held.get("max_drawdown"))),
             ("round trips", number(strategy.get("round_trips"), 0), MISSING),
             ("break-even cost a side, bps", number(strategy.get("break_even_bps"), 1), MISSING),
+        ),
+    )
+
+
+def _gate(verdict: Mapping[str, Any] | None) -> Section:
+    if verdict is None:
+        return Section("gate", "Gate", notes=("The gate has not judged it.",))
+    against = f"champion {verdict['champion']}" if verdict.get("champion") else "no champion"
+    return Section(
+        "gate",
+        "Gate",
+        notes=(f"Verdict: {verdict['verdict']}. Question: {verdict.get('question', MISSING)}, against {against}.",),
+        head=("rule", "result", "reason"),
+        rows=tuple(
+            (label(rule["rule"]), "pass" if rule["passed"] else "FAIL", wording.sentence(rule["reason"]))
+            for rule in verdict.get("rules", ())
         ),
     )
 

@@ -3,17 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dashboard.wording import day, label, number, percent, sentence
+from dashboard.wording import day, number, percent
 
 
 def limits(spec: Mapping[str, Any], evidence: Mapping[str, Any], verdict: Mapping[str, Any] | None) -> Iterator[str]:
-    """Sentences about what is not known, refusals first; arguments as those of :func:`dashboard.card.card`."""
+    """Sentences about what is not known; arguments as those of :func:`dashboard.card.card`."""
     one = evidence["horizons"][spec["horizon"]]
     if verdict is None:
         yield "The gate has not judged it: nothing here is a promise, and it is for trading on paper only."
-    for rule in (verdict or {}).get("rules", []):
-        if not rule["passed"]:
-            yield f"Failed at the gate, “{label(rule['rule'])}”: {sentence(rule['reason'])}"
     yield from _doubts(one)
     test, costs = evidence.get("test", {}), spec["costs"]
     yield (

@@ -224,9 +224,15 @@ def signal_lines(signals: Sequence[Mapping[str, Any]]) -> list[str]:
         f"{_range(one):24} {one['model_name'] + ' v' + str(one['model_version']):28} {one['evidence']}"
         for one in signals
     ]
-    if any(one["evidence"] == "unproven" for one in signals):
-        lines += ["", "unproven: the model has not passed the gate. For trading on paper, not with money."]
-    return lines
+    known = {one["evidence"] for one in signals}
+    said = [text for evidence, text in _WORTH.items() if evidence in known]
+    return [*lines, *([""] if said else []), *said]
+
+
+_WORTH: Mapping[str, str] = {
+    "unproven": "unproven: the model has not passed the gate. For trading on paper, not with money.",
+    "overridden": "overridden: somebody promoted the model over the gate's head; `engine history` says who and why.",
+}
 
 
 def _range(one: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TagsContext
 
 from dashboard.wording import headline
+from flows.cluster import on_cluster, runner_options
 from flows.stages import from_first, reproduce, stage_names, stale_stages
 from flows.steps import Steps
 from pipelines.artifacts import Artifacts, content_hash, digest
@@ -77,7 +78,12 @@ def retrain(job: Job) -> Outcome:
     as_of = "newest bar" if run.as_of is None else run.as_of.isoformat()
 
     # The parameters are what Prefect shows; the job, which no server could store, comes by closure.
-    @flow(name="retrain", flow_run_name=f"{run.instrument.name} {as_of}", validate_parameters=False)
+    @flow(
+        name="retrain",
+        flow_run_name=f"{run.instrument.name} {as_of}",
+        validate_parameters=False,
+        **runner_options(job.workspace.settings),
+    )
     def body(symbol: str, timeframe: str, as_of: str, profile: str, source: str) -> Outcome:
         # The run carries the tags. On its tasks each tag would be asked for a concurrency limit before and after.
         with TagsContext(current_tags=set()):
@@ -94,6 +100,7 @@ class _Retraining:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.workspace = job.workspace
+        self.settings = on_cluster(job.workspace.settings)
         self.files = Artifacts(job.workspace.root)
         self.log = get_run_logger()
 
@@ -127,9 +134,9 @@ class _Retraining:
 
     def run_stages(self) -> list[str]:
         """Run what is stale, in reading order; name the stages that really ran."""
-        root, settings = self.workspace.root, self.workspace.settings
+        root = self.workspace.root
         names = stage_names(root)
-        stale = from_first(names, stale_stages(root, settings))
+        stale = from_first(names, stale_stages(root, self.settings))
         ran = []
         for name in names:
             if name not in stale:
@@ -147,7 +154,7 @@ class _Retraining:
             return reproduce(
                 self.workspace.root,
                 name,
-                self.workspace.settings,
+                self.settings,
                 on_line=log.info,
                 on_progress=self.job.on_progress,
                 child=self.job.child,
@@ -191,6 +198,7 @@ class _Retraining:
         key = self.workspace.run.instrument.name.lower().replace("_", "-")
         create_markdown_artifact(key=f"verdict-{key}", markdown=verdict_text(evidence, verdict))
         create_table_artifact(key=f"metrics-{key}", table=metric_rows(evidence, verdict))
+        create_table_artifact(key=f"gate-{key}", table=rule_rows(verdict))
 
     def _judged(self) -> str:
         """Digest of all that the report shows: evidence, verdict, and the code that draws it."""
@@ -241,6 +249,22 @@ def metric_rows(evidence: Mapping[str, Any], verdict: Mapping[str, Any]) -> list
         }
         rows.append(row)
     return rows
+
+
+def rule_rows(verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row a rule of each horizon: what was measured, what it was held against, and the reason in words."""
+    return [
+        {
+            "horizon": horizon,
+            "rule": rule["rule"],
+            "result": "pass" if rule["passed"] else "FAIL",
+            "measured": rule["value"],
+            "needed": rule["threshold"],
+            "reason": rule["reason"],
+        }
+        for horizon, found in verdict["horizons"].items()
+        for rule in found["rules"]
+    ]
 
 
 def _last_bar(files: Artifacts) -> datetime | None:

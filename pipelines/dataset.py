@@ -77,10 +77,10 @@ class Dataset:
         chosen[train] = True
         return self.X.iloc[:stop], self.y.iloc[:stop].where(chosen), self.t_end.iloc[:stop]
 
-    def fit_rows(self, oldest_weight: float) -> tuple[pd.DataFrame, pd.Series, pd.Series, pd.Series | None]:
-        """Frame, labels, end times and weights for a fit on every known label."""
+    def known_rows(self, newest: int | None = None) -> NDArray[np.intp]:
+        """Positions of the rows whose label is known, or of so many of the newest of them."""
         labelled = np.flatnonzero(self.y.notna().to_numpy())
-        return *self.training_rows(labelled), self.training_weights(labelled, oldest_weight)
+        return labelled if newest is None else labelled[-newest:]
 
     def training_weights(self, train: np.ndarray, oldest_weight: float) -> pd.Series | None:
         """Weights of the rows of :meth:`training_rows`, None where all weigh alike.

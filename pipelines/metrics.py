@@ -19,6 +19,7 @@ __all__ = [
     "log_loss",
     "max_drawdown",
     "sharpe",
+    "sharpe_interval",
     "sharpe_standard_error",
 ]
 
@@ -59,6 +60,30 @@ def sharpe_standard_error(returns: ArrayLike, lags: int | None = None) -> float:
     covariance = _autocovariance(influence, min(lags, n - 1))
     weights = 1.0 - np.arange(1, len(covariance)) / len(covariance)
     return math.sqrt(max(covariance[0] + 2.0 * float(weights @ covariance[1:]), 0.0) / n)
+
+
+def sharpe_interval(returns: ArrayLike, periods_per_year: float, confidence: float) -> tuple[float, float]:
+    """Confidence interval of the annual Sharpe ratio: normal, with :func:`sharpe_standard_error`.
+
+    Parameters
+    ----------
+    returns
+        Simple returns, one a period, in time order.
+    periods_per_year
+        Periods in a year.
+    confidence
+        Coverage, between 0 and 1.
+
+    Returns
+    -------
+    tuple of float
+        Lower and upper bound; nan without a ratio.
+    """
+    values = np.asarray(returns, dtype=np.float64)
+    middle = sharpe(values, periods_per_year)
+    error = sharpe_standard_error(values) * math.sqrt(periods_per_year)
+    reach = NormalDist().inv_cdf((1.0 + confidence) / 2.0) * error
+    return middle - reach, middle + reach
 
 
 def accuracy_interval(hits: ArrayLike, block: int, confidence: float) -> tuple[float, float]:

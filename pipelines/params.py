@@ -198,23 +198,66 @@ class ConformalParams(Strict):
     step: Fraction
 
 
+class CombinatorialParams(Strict):
+    """Combinatorial purged cross-validation of the recipe."""
+
+    groups: NonNegativeCount
+    test_groups: Count
+
+    @model_validator(mode="after")
+    def _leaves_a_group(self) -> Self:
+        if self.groups and self.test_groups >= self.groups:
+            raise ValueError(f"test_groups {self.test_groups} must be below groups {self.groups}, or groups be 0")
+        return self
+
+
 class BacktestParams(Strict):
     """Walk-forward with refits, and what it is compared with."""
 
     first_test_fraction: Fraction
-    refits: Count
+    refits: Count | Duration
+    train_window: Literal["all"] | Duration
     embargo_bars: Annotated[int, Field(ge=0)]
     confidence: Fraction
     random_paths: Count
+    seeds: NonNegativeCount
+    break_even_bps: Annotated[list[NonNegative], Field(min_length=1)]
     interval: Fraction
     conformal: ConformalParams
     monte_carlo: MonteCarloParams
+    combinatorial: CombinatorialParams
 
 
 class AuditParams(Strict):
     """The look-ahead check."""
 
     cuts: Count
+
+
+class OverfittingParams(Strict):
+    """Cross-validation of the choice among configurations."""
+
+    blocks: Annotated[int, Field(ge=2)]
+    min_configurations: Annotated[int, Field(ge=2)]
+
+    @model_validator(mode="after")
+    def _halves(self) -> Self:
+        if self.blocks % 2 or self.blocks > 20:
+            raise ValueError(f"blocks is {self.blocks}: halves need an even number, and beyond 20 they are too many")
+        return self
+
+
+class SuperiorAbilityParams(Strict):
+    """Test of the vote against what needs no model."""
+
+    paths: Count
+
+
+class EvidenceParams(Strict):
+    """How the evidence is weighed."""
+
+    overfitting: OverfittingParams
+    superior_ability: SuperiorAbilityParams
 
 
 class GateParams(Strict):
@@ -245,6 +288,7 @@ class Params(Strict):
     tune: TuneParams
     backtest: BacktestParams
     audit: AuditParams
+    evidence: EvidenceParams
     gate: GateParams
     profiles: dict[str, dict[str, Any]]
 

@@ -56,6 +56,6 @@ def recipe_hash(params: Params, horizon: str, feature_spec: str) -> str:
     """
     method = training_params(params)
     del method["seed"]
-    judging = {"confidence", "random_paths", "monte_carlo"}
+    judging = {"confidence", "random_paths", "monte_carlo", "combinatorial", "seeds", "break_even_bps"}
     method["backtest"] = {key: value for key, value in method["backtest"].items() if key not in judging}
     return content_hash({"horizon": horizon, "feature_spec": feature_spec, "method": method})

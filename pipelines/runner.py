@@ -9,12 +9,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from pipelines.artifacts import Artifacts, digest
+from pipelines.cluster import dask_map
 from pipelines.context import Context, Map, Progress, silent
 from pipelines.params import read_params, read_run
 from pipelines.settings import Settings, quiet_environment
@@ -72,6 +74,11 @@ def open_context(workspace: Path, settings: Settings, *, map: Map = map, progres
     )
 
 
+def worker_map(settings: Settings) -> AbstractContextManager[Map]:
+    """The ``map`` that settings ask for: over processes of this machine, or on a Dask cluster."""
+    return dask_map(settings.dask, settings.workers) if settings.dask else process_map(settings.workers)
+
+
 def fingerprint(workspace: Path, stage: str) -> dict[str, str]:
     """Digests of what a stage depends on and no stage makes: params, identity of the run, code, source.
 
@@ -113,7 +120,7 @@ def error_fields(error: EngineError) -> dict[str, str]:
 def _run(stage: str, run: Callable[[Context], None]) -> None:
     workspace, settings = Path.cwd(), Settings()
     before = fingerprint(workspace, stage)
-    with process_map(settings.workers) as mapped:
+    with worker_map(settings) as mapped:
         run(open_context(workspace, settings, map=mapped, progress=_progress(stage)))
     after = fingerprint(workspace, stage)
     if changed := [name for name in after if before.get(name) != after[name]]:

@@ -50,6 +50,11 @@ class Settings(BaseSettings):
     exchange_overlap: int = Field(100, ge=0, description="newest bars that an update asks for again")
     exchange_settle: float = Field(5.0, ge=0, description="seconds after a live bar's end until it is believed")
     workers: int = Field(default_factory=lambda: min(os.cpu_count() or 1, 8), ge=1, description="worker processes")
+    dask: str = Field(
+        "",
+        pattern=r"^$|^local$|^(tcp|tls)://.+:\d+$",
+        description="empty: processes of this machine; local: a Dask cluster of them; tcp://host:port: a scheduler",
+    )
     host: str = Field("127.0.0.1", description="address that serving listens on")
     port: int = Field(3000, ge=1, le=65535, description="port that serving listens on")
 

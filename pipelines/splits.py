@@ -214,9 +214,10 @@ class PurgedKFold(PurgedSplitter):
 class CombinatorialPurged(PurgedSplitter):
     """Test on every choice of ``n_test_groups`` out of ``n_groups`` contiguous groups; assemble many test paths.
 
-    There are C(N, k) splits. Each group is tested in C(N-1, k-1) of them, always by a model that was trained without
-    it, so the forecasts of all splits make up as many complete paths through all rows: a distribution of results where
-    a walk-forward has one.
+    The groups are cut of the rows after the first ``first_test_fraction``; what lies before is trained on in every
+    split. There are C(N, k) splits. Each group is tested in C(N-1, k-1) of them, always by a model that was trained
+    without it, so the forecasts of all splits make up as many complete paths through all groups: a distribution of
+    results where a walk-forward has one.
 
     Parameters
     ----------
@@ -226,6 +227,8 @@ class CombinatorialPurged(PurgedSplitter):
         Number k of groups in a test, from 1 to N - 1.
     embargo
         Time kept free on both sides of each test label, on top of the purge.
+    first_test_fraction
+        Share of the rows, in [0, 1), that comes before the first group.
 
     Raises
     ------
@@ -245,7 +248,9 @@ class CombinatorialPurged(PurgedSplitter):
     [[0, 0, 1, 2, 3, 4], [1, 5, 5, 6, 7, 8]]
     """
 
-    def __init__(self, n_groups: int, n_test_groups: int, embargo: pd.Timedelta) -> None:
+    def __init__(
+        self, n_groups: int, n_test_groups: int, embargo: pd.Timedelta, first_test_fraction: float = 0.0
+    ) -> None:
         if n_groups < 2:
             raise ParamsError(f"{n_groups} groups", rule="two groups or more", remedy="raise the number of groups")
         if not 1 <= n_test_groups < n_groups:
@@ -254,7 +259,14 @@ class CombinatorialPurged(PurgedSplitter):
                 rule="one or more, and one at least is left to train on",
                 remedy=f"choose 1 to {n_groups - 1}; 2 is usual",
             )
+        if not 0 <= first_test_fraction < 1:
+            raise ParamsError(
+                f"first_test_fraction is {first_test_fraction}",
+                rule="0 or more, and below 1, so that there is something to test",
+                remedy="use 0 to test every row",
+            )
         super().__init__(embargo)
+        self.first_test_fraction = first_test_fraction
         self.n_groups = n_groups
         self.n_test_groups = n_test_groups
 
@@ -292,7 +304,8 @@ class CombinatorialPurged(PurgedSplitter):
         Returns
         -------
         DataFrame
-            All rows in time order; one column for each path, 0 to ``n_paths - 1``. Each row stands on each path once.
+            All rows of the groups in time order; one column for each path, 0 to ``n_paths - 1``. Each row stands on
+            each path once.
 
         Raises
         ------
@@ -329,7 +342,8 @@ class CombinatorialPurged(PurgedSplitter):
         return combinations(range(self.n_groups), self.n_test_groups)
 
     def _folds(self, rows: int) -> Iterator[tuple[Positions, Positions]]:
-        groups = _blocks(rows, self.n_groups)
+        first = int(rows * self.first_test_fraction)
+        groups = [first + block for block in _blocks(rows - first, self.n_groups)]
         for chosen in self._choices():
             test = np.concatenate([groups[group] for group in chosen])
             yield _others(rows, test), test

@@ -7,6 +7,8 @@ from functools import partial
 from typing import TypeVar
 
 from models.bundle import Bundle, load_bundle
+from pipelines.promotion.errors import PromotionError
+from pipelines.promotion.transaction import Evidence, evidence_of, recover
 from pipelines.settings import Settings
 from pipelines.tracking import CANDIDATE, CHAMPION, Registered, Tracker, registered_horizons
 from serving.context_history import ContextHistory
@@ -32,15 +34,26 @@ class Live:
     version: Registered
     newest: Registered
 
+    @property
+    def evidence(self) -> Evidence:
+        """What its signals are worth."""
+        return evidence_of(self.version, self.arm)
+
 
 def live_versions(settings: Settings) -> dict[Instrument, list[Live]]:
     """Champion of every registered horizon, or its candidate where nothing ever passed the gate.
+
+    A promotion that was killed is brought to its end first. A damaged log stops promotions, and not the signals.
 
     Raises
     ------
     ServingError
         If nothing is registered.
     """
+    try:
+        recover(settings)
+    except PromotionError as error:
+        _log.warning("aliases are served as they are: %s", error)
     trackers: dict[Instrument, Tracker] = {}
     found: dict[Instrument, list[Live]] = {}
     for instrument, horizon in registered_horizons(settings):
@@ -208,7 +221,7 @@ def _horizons(instrument: Instrument, live: Sequence[Live]) -> tuple[list[Horizo
 
 def _open(instrument: Instrument, item: Live) -> _Opened:
     bundle = load_bundle(item.tracker.download(item.horizon, item.version.version))
-    predictor = Predictor(bundle, item.version.version, item.arm)
+    predictor = Predictor(bundle, item.version.version, item.arm, item.evidence)
     newest = _newest(instrument, item, predictor.engine.columns)
     max_jump = float(bundle.spec["max_jump"])
     history = History.union(

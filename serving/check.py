@@ -67,7 +67,13 @@ def check_serving(context: Context) -> dict[str, Any]:
     instrument, horizons = context.run.instrument, context.params.labels.horizons
     live = _live(context.settings, instrument)
     versions = {
-        item.horizon: {"arm": item.arm, "name": item.version.name, "version": item.version.version} for item in live
+        item.horizon: {
+            "arm": item.arm,
+            "name": item.version.name,
+            "version": item.version.version,
+            "evidence": item.evidence,
+        }
+        for item in live
     }
     if context.files.exists(ANSWER):
         stored: dict[str, Any] = context.files.read_json(ANSWER)

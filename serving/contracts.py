@@ -122,7 +122,10 @@ class Signal(BaseModel):
     model_name: str
     model_version: str
     arm: Literal["champion", "candidate"]
-    evidence: Literal["proven", "unproven"] = Field(description="unproven: for paper trading only")
+    evidence: Literal["proven", "unproven", "overridden"] = Field(
+        description="proven: the gate passed it; overridden: somebody promoted it over the gate's head; unproven: "
+        "neither, for paper trading only"
+    )
     feature_hash: str = Field(description="SHA-256 of the feature row that was used")
     features_since: datetime = Field(
         description="open of the oldest bar that features were computed from: the same bars from there on give the "

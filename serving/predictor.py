@@ -13,6 +13,7 @@ from pipelines.dataset import VOLATILITY, VOLATILITY_BARS
 from pipelines.features.engine import FeatureEngine
 from pipelines.features.operators import column
 from pipelines.labels.direction import direction_labels
+from pipelines.promotion.transaction import Evidence
 from serving.context_history import Frames
 from serving.contracts import Signal
 from trading.costs import Costs
@@ -35,7 +36,9 @@ class Predictor:
     version
         Its version in the registry.
     arm
-        Alias that it is served under. Only what passed the gate is a champion, and only its signals are proven.
+        Alias that it is served under.
+    evidence
+        What its signals are worth: ``proven`` only of a champion that the gate passed.
 
     Raises
     ------
@@ -46,9 +49,9 @@ class Predictor:
         If the bundle does not say what these values were.
     """
 
-    def __init__(self, bundle: Bundle, version: str, arm: Arm) -> None:
+    def __init__(self, bundle: Bundle, version: str, arm: Arm, evidence: Evidence = "unproven") -> None:
         spec = bundle.spec
-        self.bundle, self.version, self.arm = bundle, version, arm
+        self.bundle, self.version, self.arm, self.evidence = bundle, version, arm, evidence
         self.instrument = Instrument(spec["symbol"], spec["timeframe"])
         self.horizon: str = spec["horizon"]
         self.horizon_bars: int = spec["horizon_bars"]
@@ -165,7 +168,7 @@ class Predictor:
             model_name=self.bundle.spec["model_name"],
             model_version=self.version,
             arm=self.arm,
-            evidence="proven" if self.arm == "champion" else "unproven",
+            evidence=self.evidence,
             feature_hash=hashlib.sha256(row.tobytes()).hexdigest(),
             features_since=(bars.index[0] if since is None else since).to_pydatetime(),
             missing_bars=self._missing_bars(bars.index[-self.rows :]),

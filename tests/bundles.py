@@ -165,6 +165,7 @@ def fake_run(
             "verdict": "passed" if passed else "refused",
             "bundle_hash": identity,
             "champion": champion,
+            "question": "challenge" if champion else "first",
             "summary": "passed: all rules" if passed else "refused: no edge after costs",
         }
     files.write_json("data/train/history.json", dict.fromkeys(params.labels.horizons, EPOCHS))

@@ -97,7 +97,9 @@ def test_the_range_is_that_of_the_schema(key: str) -> None:
     for name in names:
         assert name in said
     inner = _numbers(field.annotation)
-    if inner:
+    if inner and get_origin(field.annotation) in (Union, UnionType):
+        assert all(_said(bounds) in said for bounds in inner)
+    elif inner:
         assert all(f"each {_said(bounds)}" in said for bounds in inner)
     elif field.annotation in (int, float):
         assert said == _said(_bounds(field.metadata))

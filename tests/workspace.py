@@ -24,7 +24,8 @@ TINY: Mapping[str, Any] = {
         "lstm": {"window": 4, "units": [4, 4], "dense": 4, "epochs": 1, "stride": 8},
     },
     "tune": {"splits": 2, "trials": {"random_forest": 2, "xgboost": 2}, "startup_trials": 1},
-    "backtest": {"refits": 2, "random_paths": 20, "monte_carlo": {"paths": 200}},
+    "backtest": {"refits": 2, "random_paths": 20, "seeds": 1, "monte_carlo": {"paths": 200}},
+    "evidence": {"overfitting": {"blocks": 4}, "superior_ability": {"paths": 50}},
     "audit": {"cuts": 2},
 }
 

@@ -1,6 +1,6 @@
 """Everything a horizon's walk-forward says: skill, money, comparisons, Monte Carlo, folds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +9,21 @@ import pandas as pd
 from scipy import stats
 
 from pipelines.artifacts import content_hash
+from pipelines.backtest.break_even import break_even_curve
 from pipelines.backtest.reliability import brier_decomposition, reliability
 from pipelines.backtest.skill import baseline_forecasts, coverage, hits, skill
-from pipelines.backtest.strategy import Strategy, comparisons, daily, per_bar, round_trips, summary
+from pipelines.backtest.strategy import (
+    Strategy,
+    comparisons,
+    daily,
+    holding_bars,
+    per_bar,
+    round_trips,
+    summary,
+    trade,
+)
 from pipelines.backtest.walk_forward import FoldResult
-from pipelines.metrics import sharpe, sharpe_standard_error
+from pipelines.metrics import sharpe, sharpe_interval
 from pipelines.monte_carlo.blocks import optimal_blocks
 from pipelines.monte_carlo.bootstrap import bootstrap
 from pipelines.monte_carlo.timing import TimingTest, timing_test
@@ -37,6 +47,8 @@ class Judgement:
         Quantiles of bootstrapped equity over bars.
     fills : DataFrame
         Every fill with its costs.
+    streams : DataFrame
+        Net return of each test bar, a column for the vote, each of its members and each comparison.
     metrics : dict
         The horizon's part of the evidence.
     """
@@ -45,13 +57,8 @@ class Judgement:
     curves: pd.DataFrame
     fan: pd.DataFrame
     fills: pd.DataFrame
+    streams: pd.DataFrame
     metrics: dict[str, Any]
-
-
-def trade(strategy: Strategy, bars: pd.DataFrame, predictions: pd.DataFrame, member: str = "vote") -> Simulation:
-    """Simulate one member's forecasts."""
-    positions = strategy.positions(predictions[member], predictions["unit_edge"])
-    return strategy.simulate(bars.loc[: predictions.index[-1]], positions)
 
 
 def judge(
@@ -78,7 +85,8 @@ def judge(
     members = ["vote", *(m for m in params.models.voting if all(m in fold.predictions for fold in folds))]
     positions = strategy.positions(predictions["vote"], predictions["unit_edge"])
     window = bars.loc[predictions.index[0] : predictions.index[-1]]
-    traded = strategy.simulate(window, positions)
+    simulated = {name: trade(strategy, window, predictions, name) for name in members}
+    traded = simulated["vote"]
     others = comparisons(strategy, bars, positions)
     seed = int(np.random.default_rng([params.seed, horizon_bars]).integers(2**31))
     timing = timing_test(
@@ -89,6 +97,7 @@ def judge(
         seed,
     )
     measured = skill(predictions, bars, members, horizon_bars, confidence)
+    interval = sharpe_interval(traded.returns, strategy.instrument.bars_per_year, confidence)
     carlo, fan = _monte_carlo(strategy, traded, seed)
     return Judgement(
         predictions=predictions.assign(position=positions),
@@ -97,29 +106,26 @@ def judge(
         ),
         fan=fan,
         fills=traded.fills,
+        streams=pd.DataFrame({name: one.returns for name, one in (simulated | others).items()}),
         metrics=measured
         | {
             "horizon_bars": horizon_bars,
             "folds": [_fold(strategy, fold, traded, bars, measured["best_baseline"], members) for fold in folds],
             "strategy": dict(summary(traded))
-            | _sharpe_interval(strategy, traded, confidence)
-            | {"round_trips": round_trips(positions)},
+            | dict(zip(("sharpe_low", "sharpe_high"), interval, strict=True))
+            | {"round_trips": round_trips(positions), "holding_bars": holding_bars(positions)},
+            "break_even_curve": break_even_curve(
+                strategy, window, positions, params.backtest.break_even_bps, confidence
+            ),
             "comparison": {name: dict(summary(other)) for name, other in others.items()} | {"random": _random(timing)},
             "monte_carlo": carlo,
             "calibration": reliability(predictions["vote"], predictions["label"], horizon_bars, confidence),
             "brier": brier_decomposition(predictions["vote"], predictions["label"]),
             "interval": {"nominal": params.backtest.interval} | coverage(predictions, horizon_bars),
             "moments": _moments(traded),
-            "recipes": _recipes(strategy, window, predictions, members, recipe_sha256),
+            "recipes": _recipes(strategy, predictions, simulated, recipe_sha256),
         },
     )
-
-
-def _sharpe_interval(strategy: Strategy, traded: Simulation, confidence: float) -> dict[str, float]:
-    """Interval of the annual Sharpe ratio from its autocorrelation-robust standard error (Lo 2002)."""
-    error = sharpe_standard_error(traded.returns) * np.sqrt(strategy.instrument.bars_per_year)
-    reach = stats.norm.ppf(0.5 + confidence / 2) * error
-    return {"sharpe_low": traded.metrics["sharpe"] - reach, "sharpe_high": traded.metrics["sharpe"] + reach}
 
 
 def _moments(traded: Simulation) -> dict[str, float]:
@@ -183,6 +189,7 @@ def _fold(
     free = baseline_forecasts(known, bars)[baseline]
     return {
         "fold": fold.fold,
+        "train_first": fold.train_first,
         "train_rows": fold.train_rows,
         "purged_rows": fold.purged_rows,
         "test_first": block.index[0],
@@ -195,14 +202,14 @@ def _fold(
 
 
 def _recipes(
-    strategy: Strategy, bars: pd.DataFrame, predictions: pd.DataFrame, members: Sequence[str], recipe_sha256: str
+    strategy: Strategy, predictions: pd.DataFrame, simulated: Mapping[str, Simulation], recipe_sha256: str
 ) -> list[dict[str, Any]]:
     """What was compared on the test bars: the vote and each of its members, as trials for the ledger."""
     # Another seed is another throw of the dice, and counts.
-    identity = {"recipe": recipe_sha256, "seed": strategy.params.seed, "first": bars.index[0], "last": bars.index[-1]}
+    first, last = predictions.index[0], predictions.index[-1]
+    identity = {"recipe": recipe_sha256, "seed": strategy.params.seed, "first": first, "last": last}
     trials = []
-    for name in members:
-        sim = trade(strategy, bars, predictions, name)
+    for name, sim in simulated.items():
         known = predictions.dropna(subset=["label", name])
         metrics = {"accuracy": float(hits(known[name], known["label"]).mean()), **per_bar(sim)}
         trials.append(

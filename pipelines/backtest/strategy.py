@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.params import Params
+from trading.costs import Costs
 from trading.instrument import Instrument
 from trading.no_trade_band import band_positions
 from trading.simulator import Simulation, simulate
@@ -38,15 +39,21 @@ class Strategy:
             self.params.positions.round_trips,
         )
 
-    def simulate(self, bars: pd.DataFrame, positions: pd.Series) -> Simulation:
-        """Trade the positions at the run's costs, over the bars from the first position on."""
+    def simulate(self, bars: pd.DataFrame, positions: pd.Series, costs: Costs | None = None) -> Simulation:
+        """Trade the positions at the run's costs or at others, over the bars from the first position on."""
         return simulate(
             bars.loc[positions.index[0] :],
             positions,
-            self.params.costs.costs(),
+            costs or self.params.costs.costs(),
             rebalance_band=self.params.positions.rebalance_band,
             bars_per_year=self.instrument.bars_per_year,
         )
+
+
+def trade(strategy: Strategy, bars: pd.DataFrame, predictions: pd.DataFrame, member: str = "vote") -> Simulation:
+    """Simulate one member's forecasts over the bars that they are about."""
+    positions = strategy.positions(predictions[member], predictions["unit_edge"])
+    return strategy.simulate(bars.loc[: predictions.index[-1]], positions)
 
 
 def comparisons(strategy: Strategy, bars: pd.DataFrame, positions: pd.Series) -> dict[str, Simulation]:
@@ -85,6 +92,12 @@ def round_trips(positions: pd.Series) -> int:
     """Times that a position was taken anew or turned round; rebalancing one is no trip."""
     before = positions.shift(fill_value=0.0)
     return int(((positions != before) & (positions != 0)).sum())
+
+
+def holding_bars(positions: pd.Series) -> float:
+    """Bars that a position is kept on average, from being taken anew to being closed or turned; nan without any."""
+    taken = round_trips(positions)
+    return float((positions != 0).sum() / taken) if taken else float("nan")
 
 
 def summary(simulation: Simulation) -> Mapping[str, float]:

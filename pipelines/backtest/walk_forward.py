@@ -18,8 +18,9 @@ from pipelines.dataset import VOLATILITY, Dataset
 from pipelines.params import Params
 from pipelines.recipe import votes
 from pipelines.selection.selectors import create_selector
-from pipelines.splits import PurgedWalkForward
-from trading.instrument import Instrument
+from pipelines.splits import PurgedSplitter, PurgedWalkForward
+from trading.errors import ParamsError
+from trading.instrument import Instrument, duration
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class FoldResult:
 
     Attributes
     ----------
+    train_first
+        Opening of the first bar that it learnt from.
+    train_rows, purged_rows
+        Labels that it learnt from, and rows between the first of them and the test that it did not learn from.
     predictions : DataFrame
         One row per test bar, decided at its close: probability of each member and of the ``vote``, ``unit_edge``
         (expected return of a certain forecast), ``low`` and ``high`` (interval of the horizon's return),
@@ -59,17 +64,43 @@ class FoldResult:
     horizon: str
     fold: int
     predictions: pd.DataFrame
+    train_first: pd.Timestamp
     train_rows: int
     purged_rows: int
 
 
-def splitter(params: Params, instrument: Instrument) -> PurgedWalkForward:
-    """The walk-forward of the backtest."""
+def splitter(params: Params, instrument: Instrument, rows: int) -> PurgedWalkForward:
+    """The walk-forward of the backtest over so many rows.
+
+    Where ``backtest.refits`` is a duration, there are as few blocks as are no longer than that.
+    """
+    refits, first = params.backtest.refits, params.backtest.first_test_fraction
+    if isinstance(refits, str):
+        refits = -(-(rows - int(rows * first)) // _bars(refits, instrument, "refits"))
     return PurgedWalkForward(
-        n_splits=params.backtest.refits,
-        first_test_fraction=params.backtest.first_test_fraction,
+        n_splits=refits,
+        first_test_fraction=first,
         embargo=params.backtest.embargo_bars * instrument.bar,
+        max_train=max_train(params, instrument),
     )
+
+
+def max_train(params: Params, instrument: Instrument) -> int | None:
+    """Latest labelled rows that a fit of the recipe learns from; None for all that are known."""
+    window = params.backtest.train_window
+    return None if window == "all" else _bars(window, instrument, "train_window")
+
+
+def _bars(length: str, instrument: Instrument, key: str) -> int:
+    """Whole bars in a duration of ``backtest``."""
+    bars = int(duration(length) // instrument.bar)
+    if bars < 1:
+        raise ParamsError(
+            f"backtest.{key} is {length}, and a bar is {instrument.timeframe}",
+            rule="one bar or longer",
+            remedy=f"give backtest.{key} a longer duration in params.yaml",
+        )
+    return bars
 
 
 def inner_splitter(params: Params, instrument: Instrument) -> PurgedWalkForward:
@@ -88,6 +119,7 @@ def fold_tasks(
     instrument: Instrument,
     *settings: Mapping[str, Mapping[str, Any]],
     checkpoints: Path | None = None,
+    folds: PurgedSplitter | None = None,
 ) -> Iterator[FoldTask]:
     """One task per refit of one horizon.
 
@@ -99,9 +131,12 @@ def fold_tasks(
         By family, of those that vote: one for all refits, or one for each.
     checkpoints
         As :func:`models.factory.create_model` takes it.
+    folds
+        What is fitted on what, and tested on what; by default the walk-forward.
     """
     selector = create_selector(params, instrument)
-    for fold, (train, test) in enumerate(splitter(params, instrument).split(data.X, t_end=data.t_end)):
+    folds = folds or splitter(params, instrument, len(data.X))
+    for fold, (train, test) in enumerate(folds.split(data.X, t_end=data.t_end)):
         yield FoldTask(
             horizon=horizon,
             horizon_bars=instrument.bars_in(horizon),
@@ -152,22 +187,26 @@ def conformal_of(params: Params) -> Conformal:
     return Conformal(params.backtest.interval, params.backtest.conformal.memory, params.backtest.conformal.step)
 
 
+def forecasts(task: FoldTask, vote: Ensemble, scale: ReturnScale, data: Dataset) -> pd.DataFrame:
+    """Probability of each member and of the ``vote``, and ``unit_edge``, for the task's test rows."""
+    context = max(model.window for model in vote.models_) - 1
+    first = max(int(task.test[0]) - context, 0)
+    rows = data.X.iloc[first : int(task.test[-1]) + 1]
+    members = vote.predict_members(rows).loc[data.X.index[task.test]]
+    certain = pd.Series(1.0, index=members.index)
+    volatility = data.X[VOLATILITY].iloc[task.test]
+    return members.assign(unit_edge=scale.edge(certain, volatility, task.horizon_bars))
+
+
 def predict_block(task: FoldTask, vote: Ensemble, scale: ReturnScale, data: Dataset) -> pd.DataFrame:
     """Forecasts for the task's test rows from features and outcomes, which may be others over the same index.
 
     An interval is about the return over the horizon, also where a barrier ends a label early.
     """
-    context = max(model.window for model in vote.models_) - 1
-    first = max(int(task.test[0]) - context, 0)
-    rows = data.X.iloc[first : int(task.test[-1]) + 1]
-    members = vote.predict_members(rows).loc[data.X.index[task.test]]
-    volatility = data.X[VOLATILITY]
     ret = data.ret if data.horizon_ret is None else data.horizon_ret
     known = data.t_end if data.horizon_end is None else data.horizon_end
-    said = task.conformal.intervals(ret, known, volatility, task.horizon_bars, task.test)
-    certain = pd.Series(1.0, index=members.index)
-    edge = scale.edge(certain, volatility.iloc[task.test], task.horizon_bars)
-    return members.assign(unit_edge=edge, low=said["low"], high=said["high"])
+    said = task.conformal.intervals(ret, known, data.X[VOLATILITY], task.horizon_bars, task.test)
+    return forecasts(task, vote, scale, data).assign(low=said["low"], high=said["high"])
 
 
 def run_fold(task: FoldTask) -> FoldResult:
@@ -191,6 +230,7 @@ def fold_result(task: FoldTask, vote: Ensemble, scale: ReturnScale) -> FoldResul
         horizon=task.horizon,
         fold=task.fold,
         predictions=block,
+        train_first=task.data.X.index[task.train[0]],
         train_rows=len(task.train),
-        purged_rows=int(task.test[0]) - len(task.train),
+        purged_rows=int(task.test[0]) - int(task.train[0]) - len(task.train),
     )

@@ -45,31 +45,34 @@ def probabilistic_sharpe(sharpe: float, benchmark: float, n: int, skew: float, k
     return _NORMAL.cdf((sharpe - benchmark) * math.sqrt((n - 1) / spread))
 
 
-def expected_maximum_sharpe(variance: float, trials: int) -> float:
+def expected_maximum_sharpe(variance: float, trials: float) -> float:
     """Sharpe ratio that the best of so many trials without any skill is expected to show (equation 1, mean zero).
+
+    The equation is an approximation for many trials, and negative from 1.3 downwards; between one trial and two a
+    straight line stands for it, which is above it and grows.
 
     Parameters
     ----------
     variance
         Variance of the Sharpe ratios across trials, per period.
     trials
-        Number of independent trials. One trial is not selected from anything: 0.
+        Number of independent trials, whole or not. One trial is not selected from anything: 0.
 
     Raises
     ------
     ValueError
         If ``variance`` is negative or NaN, or ``trials`` is below 1.
     """
-    if not variance >= 0.0 or trials < 1:
-        raise ValueError(f"{variance=}, {trials=}: expected at least 0 and 1")
-    if trials == 1:
-        return 0.0
+    if not variance >= 0.0 or not 1.0 <= trials < math.inf:
+        raise ValueError(f"{variance=}, {trials=}: expected at least 0 and 1, and finite")
+    if trials < 2:
+        return (trials - 1.0) * expected_maximum_sharpe(variance, 2)
     first = _NORMAL.inv_cdf(1.0 - 1.0 / trials)
     second = _NORMAL.inv_cdf(1.0 - 1.0 / (trials * math.e))
     return math.sqrt(variance) * ((1.0 - _EULER_MASCHERONI) * first + _EULER_MASCHERONI * second)
 
 
-def deflated_sharpe(sharpe: float, n: int, skew: float, kurtosis: float, trials: int, variance: float) -> float:
+def deflated_sharpe(sharpe: float, n: int, skew: float, kurtosis: float, trials: float, variance: float) -> float:
     """Probability that the true Sharpe ratio is above what selection among ``trials`` alone would have shown.
 
     The probabilistic Sharpe ratio against :func:`expected_maximum_sharpe`; arguments and errors as there.

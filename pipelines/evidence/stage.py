@@ -9,8 +9,16 @@ import pandas as pd
 from models.bundle import Bundle, load_bundle
 from pipelines.artifacts import content_hash
 from pipelines.context import Context
-from pipelines.evidence.deflated_sharpe import deflated_sharpe, probabilistic_sharpe, trial_variance
-from pipelines.evidence.effective_trials import daily_frame, effective_trials
+from pipelines.evidence.deflated_sharpe import (
+    deflated_sharpe,
+    expected_maximum_sharpe,
+    probabilistic_sharpe,
+    trial_variance,
+)
+from pipelines.evidence.effective_trials import trials_to_deflate_by
+from pipelines.evidence.overfitting import overfitting_among
+from pipelines.evidence.superior_ability import against_baselines
+from pipelines.evidence.track_record import track_record
 from pipelines.inputs import read_bars
 from pipelines.provenance import provenance
 
@@ -33,12 +41,23 @@ def run(context: Context) -> None:
     for number, horizon in enumerate(params.labels.horizons):
         context.progress(number, len(bundles), f"evidence of {horizon}")
         measured = files.read_json(f"data/backtest/{horizon}/metrics.json")
-        tried = [t for family in trials[horizon].values() for t in family] + measured.pop("recipes")
+        searched, recipes = [t for family in trials[horizon].values() for t in family], measured.pop("recipes")
         recipe = measured.pop("recipe_sha256")
+        among = params.evidence.overfitting.blocks, params.evidence.overfitting.min_configurations
         horizons[horizon] = (
             measured
-            | _deflated(measured["moments"], tried)
+            | _deflated(measured["moments"], searched + recipes, context)
             | {
+                "overfitting": {
+                    "search": overfitting_among(searched, *among),
+                    "recipes": overfitting_among(recipes, *among),
+                },
+                "superior_ability": against_baselines(
+                    files.read_frame(f"data/backtest/{horizon}/streams.parquet"),
+                    list(measured["skill"]),
+                    params.evidence.superior_ability.paths,
+                    int(np.random.default_rng([params.seed, measured["horizon_bars"]]).integers(2**31)),
+                ),
                 "onnx": {
                     "rows": min(m["rows"] for m in parity[horizon].values()),
                     "max_difference": _largest([m["max_difference"] for m in parity[horizon].values()]),
@@ -83,17 +102,27 @@ def run(context: Context) -> None:
     context.progress(len(bundles), len(bundles), "evidence written")
 
 
-def _deflated(moments: dict[str, Any], tried: list[dict[str, Any]]) -> dict[str, Any]:
+def _deflated(moments: dict[str, Any], tried: list[dict[str, Any]], context: Context) -> dict[str, Any]:
     trials = {trial["trial_hash"]: trial["metrics"] for trial in tried}
     returns = {trial["trial_hash"]: trial["returns"] for trial in tried if trial["returns"]}
-    # Of a trial that never got as far as a return nothing is known, so it counts whole.
-    effective = effective_trials(daily_frame(list(returns.values()))) + len(trials) - len(returns)
+    effective, deflated_by = trials_to_deflate_by(returns.values(), len(trials))
     variance = trial_variance(list(trials.values()), moments["observations"])
     shape = (moments["observations"], moments["skewness"], moments["kurtosis"])
     return {
-        "trials": {"counted": len(trials), "effective": effective, "sharpe_variance": variance},
+        "trials": {
+            "counted": len(trials),
+            "effective": effective,
+            "deflated_by": deflated_by,
+            "sharpe_variance": variance,
+        },
         "probabilistic_sharpe": probabilistic_sharpe(moments["sharpe_per_bar"], 0.0, *shape),
-        "deflated_sharpe": deflated_sharpe(moments["sharpe_per_bar"], *shape, len(trials), variance),
+        "deflated_sharpe": deflated_sharpe(moments["sharpe_per_bar"], *shape, deflated_by, variance),
+        "minimum_track_record": track_record(
+            moments,
+            expected_maximum_sharpe(variance, deflated_by),
+            context.run.instrument.bars_per_year,
+            context.params.backtest.confidence,
+        ),
     }
 
 

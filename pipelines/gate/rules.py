@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.evidence.deflated_sharpe import deflated_sharpe, trial_variance
+from pipelines.evidence.effective_trials import trials_to_deflate_by
 from pipelines.gate.identity import judged_hash
 from pipelines.monte_carlo.bootstrap import paired_difference
 from pipelines.params import GateParams
@@ -154,8 +155,10 @@ def skill(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
 def deflated(evidence: Evidence, horizon: str, ledger: Sequence[Trial], gate: GateParams) -> Ruling:
     """The net Sharpe ratio beats what the best of all trials would show by luck.
 
-    The number of trials is that of the whole ledger, not of this run: whoever runs again with other params has tried
-    again. All of them count; what varies between them is :func:`trial_variance`'s to say.
+    The trials are those of the whole ledger, not of this run: whoever runs again with other params has tried again. All
+    of them count, for as many independent ones as they amount to (:mod:`pipelines.evidence.effective_trials`, from
+    their daily returns; a trial without counts whole), rounded up; what varies between them is
+    :func:`trial_variance`'s to say.
 
     Every horizon keeps a ledger of its own, and each is one more chance that something passes by luck. The level asked
     for holds for all horizons of the run together (Bonferroni): each has to reach 1 - (1 - level) / horizons.
@@ -167,6 +170,8 @@ def deflated(evidence: Evidence, horizon: str, ledger: Sequence[Trial], gate: Ga
     measured = evidence["horizons"][horizon]
     moments = {key: number for key, given in measured["moments"].items() if (number := _number(given)) is not None}
     trials = trials_counted(evidence, horizon, ledger)
+    returns = {trial.trial_hash: trial.returns for trial in ledger if trial.returns}
+    effective, deflated_by = trials_to_deflate_by(returns.values(), trials)
     value: float | None = None
     if len(moments) == len(measured["moments"]):
         metrics = {trial.trial_hash: trial.metrics for trial in ledger}
@@ -177,7 +182,7 @@ def deflated(evidence: Evidence, horizon: str, ledger: Sequence[Trial], gate: Ga
                 int(moments["observations"]),
                 moments["skewness"],
                 moments["kurtosis"],
-                trials,
+                deflated_by,
                 variance,
             )
         )
@@ -190,8 +195,9 @@ def deflated(evidence: Evidence, horizon: str, ledger: Sequence[Trial], gate: Ga
         passed,
         value,
         threshold,
-        f"After costs, the probability that the Sharpe ratio beats the luckiest of {trials} trials without skill is"
-        f" {_shown(value, '.3f')} (needed: {threshold:.3f}{family}).",
+        f"After costs, the probability that the Sharpe ratio beats the luckiest of {deflated_by} independent"
+        f" trials without skill is {_shown(value, '.3f')} (needed: {threshold:.3f}{family}); {trials} were counted,"
+        f" which are as {effective:.1f} that have nothing to do with each other.",
         "" if passed else f"no edge after costs that {trials} trials could not explain",
     )
 
@@ -283,7 +289,7 @@ def judge(
     horizon
         One of its horizons.
     ledger
-        Every trial ever recorded for the instrument and the horizon.
+        Every trial ever recorded for the instrument and the horizon, with its daily returns.
     gate
         Thresholds.
     champion

@@ -1,6 +1,7 @@
 """Gate: books what was tried, and judges every horizon. Called by flows after the evidence; not a DVC stage."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -11,6 +12,7 @@ from pipelines.context import Context
 from pipelines.gate.identity import judged_hash
 from pipelines.gate.rules import Champion, judge
 from pipelines.params import GateParams
+from pipelines.promotion.transaction import recover
 from pipelines.tracking import CHAMPION, Registered, Tracker, Trial
 
 
@@ -24,6 +26,8 @@ def run(context: Context) -> None:
     files, instrument, gate = context.files, context.run.instrument, context.params.gate
     evidence = files.read_json("data/evidence/evidence.json")
     tracker = Tracker(context.settings, instrument)
+    # A promotion that was killed is brought to its end: what is judged against is the champion.
+    recover(context.settings)
     horizons: dict[str, Any] = {}
     for number, horizon in enumerate(evidence["horizons"]):
         context.progress(number, len(evidence["horizons"]), f"judging {horizon}")
@@ -32,7 +36,8 @@ def run(context: Context) -> None:
         verdict = standing(tracker, horizon, live, evidence, gate)
         if verdict is None:
             stream = files.read_frame(f"data/backtest/{horizon}/curves.parquet")["net_return"]
-            verdict = judge(evidence, horizon, tracker.ledger(horizon), gate, champion(tracker, horizon, live), stream)
+            tried = with_returns(tracker, horizon)
+            verdict = judge(evidence, horizon, tried, gate, champion(tracker, horizon, live), stream)
         horizons[horizon] = verdict
     content = {"instrument": instrument.name, "as_of": evidence["as_of"], "horizons": horizons}
     files.write_json("data/gate/verdict.json", content)
@@ -51,6 +56,12 @@ def book(tracker: Tracker, files: Artifacts, horizon: str) -> None:
     for family, tried in studies.items():
         trials = [Trial(**trial) for trial in tried]
         tracker.log_study(horizon, family, content_hash([trial.trial_hash for trial in trials]), trials)
+
+
+def with_returns(tracker: Tracker, horizon: str) -> list[Trial]:
+    """The ledger, each trial with its daily returns, from which is read how alike trials are."""
+    returns = tracker.returns(horizon)
+    return [replace(trial, returns=returns.get(trial.trial_hash, {})) for trial in tracker.ledger(horizon)]
 
 
 def standing(

@@ -16,7 +16,11 @@ import pandas as pd
 from models.bundle import Bundle, load_bundle
 from pipelines.context import Context
 from pipelines.gate.identity import evidence_hash
-from pipelines.register.aliases import is_older, move
+from pipelines.promotion.chain import read
+from pipelines.promotion.decisions import promote
+from pipelines.promotion.errors import SupersededError
+from pipelines.promotion.moves import logged, withdrawn
+from pipelines.promotion.transaction import log_path, move, recover
 from pipelines.register.packaging import check_reload, package
 from pipelines.tracking import CANDIDATE, CHAMPION, Registered, Tracker
 from trading.errors import StageError
@@ -172,24 +176,34 @@ def _prove(context: Context, tracker: Tracker, judged: list[_Judged], versions: 
 
 def _promote(tracker: Tracker, item: _Judged, version: Registered) -> dict[str, Any]:
     """Move what may move: ``candidate`` to the newest version, ``champion`` to one that passed."""
+    recover(tracker.settings)
     moved, kept = [], {}
-    for alias, allowed, why in (
-        (CANDIDATE, True, "newest version"),
-        (CHAMPION, item.passed, item.verdict["summary"]),
-    ):
+    for alias, reason in ((CANDIDATE, ""), (CHAMPION, _held_back(tracker, item, version))):
         current = tracker.version(item.horizon, alias)
-        # The champion must be the one that the verdict was about; the candidate is simply replaced.
-        expected = item.verdict["champion"] if alias == CHAMPION else (current.version if current else None)
         if current is not None and current.version == version.version:
             kept[alias] = "already there"
-        elif not allowed:
-            kept[alias] = item.verdict["summary"]
-        elif is_older(version, current):
+        elif reason:
+            kept[alias] = reason
+        elif _is_older(version, current):
             kept[alias] = f"version {current.version if current else ''} knows newer data"
-        elif move(tracker, item.horizon, alias, version, expected=expected, why=why):
-            moved.append(alias)
         else:
-            kept[alias] = "the alias moved after the verdict; judge again"
+            try:
+                if alias == CHAMPION:
+                    promote(tracker, item.horizon, version.version)
+                else:
+                    expected = current.version if current else None
+                    move(
+                        tracker,
+                        item.horizon,
+                        alias,
+                        version,
+                        expected=expected,
+                        kind="candidate",
+                        why="newest version",
+                    )
+                moved.append(alias)
+            except SupersededError:
+                kept[alias] = "the alias moved after the verdict; judge again"
     return {
         "name": version.name,
         "version": version.version,
@@ -199,3 +213,17 @@ def _promote(tracker: Tracker, item: _Judged, version: Registered) -> dict[str, 
         "aliases_moved": moved,
         "aliases_kept": kept,
     }
+
+
+def _held_back(tracker: Tracker, item: _Judged, version: Registered) -> str:
+    """Why a version does not become champion by itself; empty if it may."""
+    if not item.passed:
+        return str(item.verdict["summary"])
+    if version.bundle_hash in withdrawn(logged(read(log_path(tracker.settings))), version.name):
+        return "it was rolled back from; `engine promote` makes it champion again"
+    return ""
+
+
+def _is_older(new: Registered, current: Registered | None) -> bool:
+    """Whether a version knows less than the current one: it was made as of an earlier moment."""
+    return current is not None and pd.Timestamp(new.tags["as_of"]) < pd.Timestamp(current.tags["as_of"])

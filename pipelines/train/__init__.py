@@ -1,1 +1,1 @@
-"""Fit the recipe on every known label and write the bundle that is served."""
+"""Fit the recipe on the labels known today and write the bundle that is served."""

@@ -1,4 +1,4 @@
-"""Fit one member on every known label, export it, and prove that the graph says what the model says."""
+"""Fit one member on what is known today, export it, and prove that the graph says what the model says."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ class MemberTask:
     horizon: str
     family: Family
     data: Dataset
+    train: np.ndarray
     settings: Mapping[str, Any]
     seed: int
     parity_rows: int
@@ -55,8 +56,9 @@ class FittedMember:
 
 
 def fit_member(task: MemberTask) -> FittedMember:
-    """Fit on all labelled rows, export, compare on :func:`extreme_rows`."""
-    X, y, t_end, weight = task.data.fit_rows(task.oldest_weight)
+    """Fit on the task's training rows, export, compare on :func:`extreme_rows`."""
+    X, y, t_end = task.data.training_rows(task.train)
+    weight = task.data.training_weights(task.train, task.oldest_weight)
     model = create_model(
         task.family,
         task.settings,

@@ -1,4 +1,4 @@
-"""Train: the recipe of each horizon on every known label, written as the bundle that is registered and served."""
+"""Train: the recipe of each horizon on the labels known today, written as the bundle that is registered and served."""
 
 import shutil
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from models.bundle import Member, write_bundle
 from models.ensemble import Ensemble
 from models.factory import SEQUENCES, create_ensemble
 from models.training import Epoch, best_epoch
-from pipelines.backtest.walk_forward import conformal_of, fit_scale, inner_splitter
+from pipelines.backtest.walk_forward import conformal_of, fit_scale, inner_splitter, max_train
 from pipelines.context import Context
 from pipelines.dataset import VOLATILITY_BARS, Dataset
 from pipelines.features.chosen import feature_engine
@@ -35,6 +35,8 @@ def run(context: Context) -> None:
     params, files = context.params, context.files
     tuned = files.read_json("data/tune/best.json")
     data = read_datasets(files, params.labels.horizons)
+    newest = max_train(params, context.run.instrument)
+    train = {horizon: known.known_rows(newest) for horizon, known in data.items()}
     # Of several searches the newest: what the model of today would have been tuned with.
     settings = {horizon: family_settings(params, tuned[horizon][-1]) for horizon in data}
     # Networks first, so that no worker is left alone with one at the end.
@@ -47,6 +49,7 @@ def run(context: Context) -> None:
             horizon,
             family,
             data[horizon],
+            train[horizon],
             settings[horizon][family],
             params.seed,
             PARITY_ROWS,
@@ -67,7 +70,8 @@ def run(context: Context) -> None:
         context.progress(len(fitted), len(tasks), f"{member.family} {member.horizon}")
     made = provenance(context.settings.home)
     for horizon in data:
-        _write(context, horizon, data[horizon], settings[horizon], [m for m in fitted if m.horizon == horizon], made)
+        members = [member for member in fitted if member.horizon == horizon]
+        _write(context, horizon, data[horizon], train[horizon], settings[horizon], members, made)
     files.write_json(
         "data/train/parity.json",
         {
@@ -91,6 +95,7 @@ def _write(
     context: Context,
     horizon: str,
     data: Dataset,
+    train: np.ndarray,
     settings: Mapping[str, Mapping[str, Any]],
     fitted: list[FittedMember],
     made: Mapping[str, Any],
@@ -99,13 +104,14 @@ def _write(
     bars = read_bars(files)
     ahead = instrument.bars_in(horizon)
     engine = feature_engine(files, params, context.run)
-    scale = fit_scale(data, np.arange(len(data.X)), ahead)
+    scale = fit_scale(data, train, ahead)
     by_family = {str(member.family): member for member in fitted}
     ensemble = _ensemble(params, settings, context)
     names = [model.name for model in ensemble.models]
     blend = ensemble.given
     if ensemble.learns:
-        X, y, t_end, weight = data.fit_rows(params.labels.oldest_weight)
+        X, y, t_end = data.training_rows(train)
+        weight = data.training_weights(train, params.labels.oldest_weight)
         held = pd.DataFrame({name: by_family[name].held_out for name in names}, index=X.index)
         blend = ensemble.learnt(held, y, t_end=t_end, sample_weight=weight)
     members = [

@@ -11,7 +11,7 @@ from models.factory import create_model
 from models.graph_size import constants
 from pipelines.backtest.skill import hits
 from pipelines.backtest.strategy import Strategy, daily, per_bar
-from pipelines.backtest.walk_forward import fit_scale, inner_splitter
+from pipelines.backtest.walk_forward import fit_scale, inner_splitter, max_train
 from pipelines.dataset import VOLATILITY
 from pipelines.metrics import accuracy_interval, log_loss
 from pipelines.params import Range
@@ -35,6 +35,7 @@ def splits(task: StudyTask) -> list[Fold]:
         n_splits=task.params.tune.splits,
         first_test_fraction=task.params.backtest.first_test_fraction,
         embargo=task.params.backtest.embargo_bars * task.instrument.bar,
+        max_train=max_train(task.params, task.instrument),
     )
     return list(splitter.split(task.data.X, t_end=task.data.t_end))
 

@@ -73,12 +73,14 @@ class StudyTask:
         """Hash of what is tried on what, whatever the code that does it."""
         labels = self.params.labels
         # Rows and returns identify plain labels; what others end and weigh like is in how they are made.
-        making = {} if labels.plain else {"labels": labels.model_dump(exclude={"horizons"})}
+        making: dict[str, Any] = {} if labels.plain else {"labels": labels.model_dump(exclude={"horizons"})}
         if (selection := self.params.selection).method != "none":
             making["selection"] = selection.model_dump() | {"trees": self.params.models.xgboost.model_dump()}
         if self.family not in ("random_forest", "xgboost"):
             # These hold rows back from themselves.
             making["inner"] = self.params.inner.model_dump()
+        if (window := self.params.backtest.train_window) != "all":
+            making["train_window"] = window
         return content_hash(
             making
             | {

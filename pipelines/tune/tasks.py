@@ -61,7 +61,7 @@ def block_starts(data: Dataset, params: Params, instrument: Instrument) -> list[
 
     That is the first block of the walk-forward, whose settings all refits share; of a nested search every block.
     """
-    folds = splitter(params, instrument).split(data.X, t_end=data.t_end)
+    folds = splitter(params, instrument, len(data.X)).split(data.X, t_end=data.t_end)
     starts: list[pd.Timestamp] = [data.X.index[test[0]] for _, test in folds]
     return starts if params.tune.nested else starts[:1]
 

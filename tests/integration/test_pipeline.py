@@ -1,5 +1,6 @@
 """Every stage, one after another, on real bars: what comes out, twice, and what a planted leak does to it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pipelines.backtest import walk_forward
 from pipelines.context import Context
 from pipelines.params import overlay
 from pipelines.tracking import Tracker
-from tests.workspace import make_context, run_stages
+from tests.workspace import ROOT, make_context, run_stages
 
 pytestmark = pytest.mark.slow
 
@@ -38,6 +39,57 @@ def test_the_evidence_holds_what_the_gate_and_the_report_need(finished: Context)
         assert 2 <= horizon["trials"]["effective"] <= 8
         assert horizon["onnx"]["max_difference"] <= 1e-5
         assert horizon["onnx"]["rows"] == 10_000
+
+
+def test_numbers_are_weighed_or_their_absence_is_explained(finished: Context) -> None:
+    for horizon in evidence(finished)["horizons"].values():
+        trials = horizon["trials"]
+        assert 1 <= trials["deflated_by"] <= trials["counted"]
+        assert trials["effective"] <= trials["deflated_by"] + 1e-6
+        for among in horizon["overfitting"].values():
+            assert (among["probability"] is None) == (among["reason"] is not None)
+        assert horizon["overfitting"]["search"]["trials"] == 4
+        assert horizon["overfitting"]["recipes"]["trials"] == 4
+        ability = horizon["superior_ability"]
+        assert set(ability["against"]) == {"flat", "buy_and_hold", "reversal"}
+        assert (ability["probability"] is None) == (ability["reason"] is not None)
+        record = horizon["minimum_track_record"]
+        for one in (record["above_zero"], record["above_luck"]):
+            assert (one["years"] is None) == (one["reason"] is not None)
+        # What a record like this needs, it has where the probability says so.
+        if (years := record["above_zero"]["years"]) is not None:
+            enough = years <= record["observed_years"] * (1 + 1e-9)
+            assert enough == (horizon["probabilistic_sharpe"] >= record["confidence"])
+        curve = horizon["break_even_curve"]
+        assert len(curve["sharpe"]) == len(curve["cost_bps"]) == len(finished.params.backtest.break_even_bps)
+        assert curve["own_bps"] == 7.0
+        seeds = horizon["seeds"]
+        assert seeds["seeds"] == [7, 8]
+        assert len(seeds["accuracy"]["values"]) == 2
+        assert seeds["first"] == horizon["folds"][-1]["test_first"]
+        assert {"turnover_per_year", "exposure", "holding_bars"} <= set(horizon["strategy"])
+
+
+def test_the_example_that_others_are_tested_with_has_the_same_shape(finished: Context) -> None:
+    example = json.loads((ROOT / "tests" / "data" / "evidence.json").read_text())
+
+    def shape(node: Any) -> Any:
+        """Keys all the way down; what is measured of a list or where nothing is, is no matter of shape."""
+        return {key: shape(value) for key, value in node.items()} if isinstance(node, dict) else None
+
+    def narrowed(horizon: dict[str, Any]) -> dict[str, Any]:
+        names = ("trials", "overfitting", "superior_ability", "minimum_track_record", "break_even_curve", "seeds")
+        found: dict[str, Any] = {name: shape(horizon[name]) for name in names}
+        for among in found["overfitting"].values():
+            del among["logits"]
+        for one in found["superior_ability"]["against"].values():
+            del one["vote"], one["any"]
+        return found
+
+    made = next(iter(evidence(finished)["horizons"].values()))
+    for name, horizon in example["horizons"].items():
+        assert narrowed(horizon) == narrowed(made), name
+        assert set(horizon["strategy"]) <= set(made["strategy"])
 
 
 def test_the_look_ahead_audit_is_clean_and_its_controls_are_caught(finished: Context) -> None:

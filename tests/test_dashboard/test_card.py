@@ -65,8 +65,8 @@ def test_it_says_what_the_files_say(
     text = to_markdown(card(spec, evidence, verdict, command=COMMAND))
     found = tables(text)
     assert list(found) == [
-        *("Skill", "Money after costs", "Limits", "Calibration", "Data", "Importance"),
-        *("Reproduction", "Features", "Parameters"),
+        *("Skill", "Money after costs", "Gate", "Limits", "Reproduction", "Calibration"),
+        *("Data", "Importance", "Features", "Parameters"),
     ]
     assert found["Skill"][:2] == [
         ["model", "accuracy", "over the best rule, points", "log loss", "Brier", "AUC"],
@@ -77,6 +77,11 @@ def test_it_says_what_the_files_say(
     money = dict(row[:2] for row in found["Money after costs"])
     assert money["Sharpe ratio a year"] == "2.20 [0.35, 4.02]"
     assert money["deflated Sharpe: not the luck of the best of 11 trials"] == "88.0%"
+    assert found["Gate"][0] == ["rule", "result", "reason"]
+    assert [row[1] for row in found["Gate"][1:]] == ["pass" if r["passed"] else "FAIL" for r in verdict["rules"]]
+    (refused,) = [row for row in found["Gate"] if row[0] == "better than the best rule without skill"]
+    assert refused[1] == "FAIL"
+    assert refused[2].startswith("Best no-skill")
     assert found["Calibration"][1][:2] == ["said", "30.0%"]
     assert found["Importance"][1] == ["return_1 and 1 more", "6.20 [5.00, 7.64]", "↓ fall"]
     assert dict(row for row in found["Data"])["SHA-256 of the validated bars"] == "data"
@@ -95,7 +100,7 @@ def test_the_short_form_still_says_skill_limits_and_how_to_reproduce(
     text = to_markdown(card(spec, evidence, verdict, command=COMMAND))
     short = first_sections(text)
     assert len(short) <= 5000
-    assert {"Skill", "Limits", "Calibration", "Reproduction"} <= set(tables(short))
+    assert {"Skill", "Gate", "Limits", "Calibration", "Reproduction"} <= set(tables(short))
 
 
 def test_limits_are_in_plain_words(spec: dict[str, Any], evidence: dict[str, Any], verdict: dict[str, Any]) -> None:
@@ -104,7 +109,6 @@ def test_limits_are_in_plain_words(spec: dict[str, Any], evidence: dict[str, Any
         return " ".join(next(section for section in said.sections if section.key == "limits").items)
 
     text = limits(spec, verdict)
-    assert "Failed at the gate, “better than the best rule without skill”: Best no-skill" in text
     assert "7.0 bps a side whatever the size (fee 5.0, spread 2.0, slippage 1.0)" in text
     assert "gaps of at most 5 missing bars" in text
     assert "no figure here is its own" in text

@@ -103,7 +103,8 @@ def _ledger(settings: Settings) -> None:
 
 
 def _gate(context: Context) -> None:
-    found = {"verdict": "refused", "question": "first", "summary": "not yet", "rules": []}
+    rule = {"rule": "skill", "passed": False, "value": -0.1, "threshold": 0.0, "reason": "None to be seen."}
+    found = {"verdict": "refused", "question": "first", "summary": "not yet", "rules": [rule]}
     horizons = dict.fromkeys(context.files.read_json("data/evidence/evidence.json")["horizons"], found)
     context.files.write_json("data/gate/verdict.json", {"as_of": "2019-10-01", "horizons": horizons})
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -50,6 +51,16 @@ def dvc(root: Path, *words: str) -> str:
     return done.stdout
 
 
+def table(key: str) -> list[dict[str, Any]]:
+    """The newest table that Prefect shows under a key."""
+    from prefect.artifacts import Artifact
+
+    found = Artifact.get(key)
+    assert found is not None
+    rows: list[dict[str, Any]] = json.loads(found.data)
+    return rows
+
+
 def test_runs_one_after_another(home: Path, settings: Settings, tmp_path: Path) -> None:
     told: list[tuple[str, int, int, str]] = []
     first = retrain(settings, told)
@@ -64,6 +75,7 @@ def test_runs_one_after_another(home: Path, settings: Settings, tmp_path: Path) 
     assert json.loads(dvc(home, "status", "--json")) == {}
     assert "Running" not in dvc(home, "repro", "--dry")
     drawn = (home / "drawn.log").read_text()
+    assert {row["reason"] for row in table("gate-btc-usd-1h")} == {"None to be seen."}
 
     # Nothing changed: nothing runs, nothing is drawn.
     told.clear()

@@ -161,6 +161,9 @@ def test_proven_signals_are_not_called_unproven(evidence: dict[str, Any]) -> Non
     lines = summary(evidence, _verdict(evidence, "passed"), _signals("proven"), "r.html")
     assert "unproven" not in "\n".join(lines)
     assert "unproven" not in "\n".join(signal_lines(_signals("proven")))
+    overridden = "\n".join(signal_lines(_signals("overridden")))
+    assert "over the gate's head" in overridden
+    assert "unproven" not in overridden
 
 
 def test_signals_as_a_table() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flows.stages import StageCrashedError
-from flows.tasks import as_given, metric_rows, verdict_text
+from flows.tasks import as_given, metric_rows, rule_rows, verdict_text
 from pipelines.params import RunIdentity, read_run
 from pipelines.settings import Settings
 from pipelines.workspace import root_or_workspace
@@ -26,8 +26,8 @@ def evidence() -> dict[str, Any]:
 @pytest.fixture
 def verdict(evidence: dict[str, Any]) -> dict[str, Any]:
     rules = [
-        {"rule": "min_trades", "passed": True, "reason": "640 fills"},
-        {"rule": "deflated_sharpe", "passed": False, "reason": "0.41 is below 0.95"},
+        {"rule": "min_trades", "passed": True, "value": 640.0, "threshold": 30.0, "reason": "640 fills"},
+        {"rule": "deflated_sharpe", "passed": False, "value": 0.41, "threshold": 0.95, "reason": "0.41 is below 0.95"},
     ]
     found = {"verdict": "refused", "question": "first", "summary": "No edge after costs.", "rules": rules}
     return {
@@ -55,6 +55,20 @@ def test_metrics_are_a_row_a_horizon(evidence: dict[str, Any], verdict: dict[str
         assert row["baseline_accuracy"] == found["baselines"][found["best_baseline"]]["accuracy"]
         assert row["sharpe"] == found["strategy"]["sharpe"]
         assert row["verdict"] == "refused"
+
+
+def test_every_rule_of_the_gate_is_a_row_with_its_reason(evidence: dict[str, Any], verdict: dict[str, Any]) -> None:
+    rows = rule_rows(verdict)
+    assert [(row["horizon"], row["rule"]) for row in rows] == [
+        (horizon, rule) for horizon in evidence["horizons"] for rule in ("min_trades", "deflated_sharpe")
+    ]
+    assert {key: rows[1][key] for key in ("result", "measured", "needed", "reason")} == {
+        "result": "FAIL",
+        "measured": 0.41,
+        "needed": 0.95,
+        "reason": "0.41 is below 0.95",
+    }
+    assert rows[0]["result"] == "pass"
 
 
 @pytest.mark.parametrize(("error", "again"), [(BarError("bad"), False), (StageCrashedError("locked"), True)])

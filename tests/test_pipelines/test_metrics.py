@@ -9,7 +9,15 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from sklearn.metrics import log_loss as reference_log_loss
 
 from pipelines import metrics
-from pipelines.metrics import accuracy_interval, auc, brier, difference_interval, log_loss, sharpe_standard_error
+from pipelines.metrics import (
+    accuracy_interval,
+    auc,
+    brier,
+    difference_interval,
+    log_loss,
+    sharpe_interval,
+    sharpe_standard_error,
+)
 from trading import performance
 
 # -- Sharpe ratio
@@ -26,6 +34,14 @@ def test_standard_error_of_independent_normal_returns_is_lo_equation_7() -> None
     expected = math.sqrt((1 + ratio**2 / 2) / len(returns))
     assert sharpe_standard_error(returns, lags=0) == pytest.approx(expected, rel=0.01)
     assert sharpe_standard_error(returns) == pytest.approx(expected, rel=0.03)
+
+
+def test_the_interval_of_a_ratio_is_its_error_on_either_side() -> None:
+    returns = np.random.default_rng(4).normal(0.001, 0.01, 500)
+    low, high = sharpe_interval(returns, 365.0, 0.95)
+    assert (low + high) / 2 == pytest.approx(metrics.sharpe(returns, 365.0))
+    assert high - low == pytest.approx(2 * 1.959964 * sharpe_standard_error(returns) * math.sqrt(365), rel=1e-6)
+    assert np.isnan(sharpe_interval(np.zeros(9), 365.0, 0.95)).all()
 
 
 def test_standard_error_of_independent_skewed_returns_is_mertens() -> None:

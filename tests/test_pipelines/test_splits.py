@@ -161,6 +161,9 @@ def test_other_settings_out_of_range():
     for chosen in (0, 4):
         with pytest.raises(ParamsError, match=f"{chosen} test groups of 4"):
             CombinatorialPurged(4, chosen, HOUR)
+    for fraction in (-0.1, 1.0):
+        with pytest.raises(ParamsError, match="first_test_fraction"):
+            CombinatorialPurged(4, 2, HOUR, fraction)
     for splitter in (PurgedKFold, lambda count, embargo: CombinatorialPurged(count, 1, embargo)):
         with pytest.raises(ParamsError, match="embargo"):
             splitter(3, -HOUR)
@@ -221,8 +224,8 @@ def labelled_rows(draw, min_size=20, max_size=45):
 def everywhere(embargo):
     """Splitters that train before and after the test, and small walk-forwards."""
     kfold = st.integers(2, 6).map(lambda count: PurgedKFold(count, embargo))
-    combinatorial = st.tuples(st.integers(3, 6), st.integers(1, 2)).map(
-        lambda counts: CombinatorialPurged(*counts, embargo)
+    combinatorial = st.tuples(st.integers(3, 6), st.integers(1, 2), st.sampled_from([0.0, 0.3, 0.5])).map(
+        lambda drawn: CombinatorialPurged(drawn[0], drawn[1], embargo, drawn[2])
     )
     forward = st.tuples(st.integers(1, 4), st.sampled_from([None, 1, 5])).map(
         lambda drawn: PurgedWalkForward(drawn[0], 0.5, embargo, max_train=drawn[1])
@@ -244,7 +247,8 @@ def blocks_of(splitter, rows):
     if isinstance(splitter, PurgedKFold):
         tests = blocks(rows, splitter.n_splits)
     else:
-        groups = blocks(rows, splitter.n_groups)
+        first = int(rows * splitter.first_test_fraction)
+        groups = [block + first for block in blocks(rows - first, splitter.n_groups)]
         tests = [np.concatenate(choice) for choice in combinations(groups, splitter.n_test_groups)]
     for test in tests:
         yield test, np.setdiff1d(np.arange(rows), test)
@@ -367,28 +371,30 @@ def test_the_printed_paths():
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(2, 8), st.integers(1, 7), st.integers(0, 20))
-def test_every_path_is_complete_and_every_forecast_is_on_one(groups, tested, more):
+@given(st.integers(2, 8), st.integers(1, 7), st.integers(0, 20), st.sampled_from([0, 3, 20]))
+def test_every_path_is_complete_and_every_forecast_is_on_one(groups, tested, more, before):
     tested = min(tested, groups - 1)
-    index = hours(groups + more)
-    splitter = CombinatorialPurged(groups, tested, pd.Timedelta(0))
+    index = hours(before + groups + more)
+    fraction = (before + 0.5) / len(index) if before else 0.0
+    splitter = CombinatorialPurged(groups, tested, pd.Timedelta(0), fraction)
     tests = [test for test, _ in blocks_of(splitter, len(index))]
     # A forecast that says which split made it, about which row.
     said = [pd.Series(1000.0 * number + test, index=index[test]) for number, test in enumerate(tests)]
     paths = splitter.paths(said)
     assert splitter.n_paths == comb(groups, tested) * tested // groups
-    assert paths.index.equals(index)
+    assert paths.index.equals(index[before:])
     assert list(paths) == list(range(splitter.n_paths))
     assert paths.notna().all(axis=None)
     for number in paths:
         path = paths[number]
         rows, makers = (path % 1000).astype(int), (path // 1000).astype(int)
-        assert rows.tolist() == list(range(len(index)))
+        assert rows.tolist() == list(range(before, len(index)))
         assert all(row in tests[maker] for row, maker in zip(rows, makers, strict=True))
     used = paths.to_numpy().ravel()
     assert len(np.unique(used)) == len(used) == sum(len(test) for test in tests)
     # A second opinion on which forecast belongs to which path.
-    theirs = reconstruct_paths([forecast.to_numpy() for forecast in said], tests, groups, tested, len(index))
+    shifted = [test - before for test in tests]
+    theirs = reconstruct_paths([forecast.to_numpy() for forecast in said], shifted, groups, tested, groups + more)
     assert np.array_equal(paths.to_numpy().T, theirs)
 
 

@@ -8,6 +8,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from pipelines.promotion.decisions import promote
+from pipelines.promotion.transaction import log_path
 from pipelines.settings import Settings
 from pipelines.tracking import Tracker
 from serving import catalog as catalog_module
@@ -174,16 +176,33 @@ def test_the_candidate_is_served_until_there_is_a_champion(workspace, served_bar
     assert {one.last for one in served.horizons} == {served_bars.index[-51]}
 
     tracker = Tracker(workspace.settings, BITCOIN)
-    tracker.move_alias("4h", "champion", "1")
+    said = {}
     try:
-        signals = predict_once(workspace.settings, "btc-usd", served_bars.iloc[-50:])
+        # By hand, in the registry: nobody vouches for that.
+        tracker.move_alias("4h", "champion", "1")
+        said["unproven"] = predict_once(workspace.settings, "btc-usd", served_bars.iloc[-50:])
+        tracker.client.delete_registered_model_alias(BITCOIN.model_name("4h"), "champion")
+        promote(tracker, "4h", "1", override="to see it at work")
+        said["overridden"] = predict_once(workspace.settings, "btc-usd", served_bars.iloc[-50:])
     finally:
         tracker.client.delete_registered_model_alias(BITCOIN.model_name("4h"), "champion")
-    assert [(s.horizon, s.arm, s.evidence) for s in signals] == [
-        ("1h", "candidate", "unproven"),
-        ("4h", "champion", "proven"),
-    ]
-    assert signals[0].bar_time == served_bars.index[-1].to_pydatetime()
+    for evidence, signals in said.items():
+        assert [(s.horizon, s.arm, s.evidence) for s in signals] == [
+            ("1h", "candidate", "unproven"),
+            ("4h", "champion", evidence),
+        ]
+        assert signals[0].bar_time == served_bars.index[-1].to_pydatetime()
+
+
+def test_a_damaged_log_stops_no_signals(workspace, caplog):
+    log = log_path(workspace.settings)
+    whole = log.read_bytes()
+    log.write_bytes(whole.replace(b"newest version", b"oldest version", 1))
+    try:
+        assert [item.horizon for item in live_versions(workspace.settings)[BITCOIN]] == ["1h", "4h"]
+    finally:
+        log.write_bytes(whole)
+    assert "line 1 was changed" in caplog.text
 
 
 def test_a_version_without_an_alias_waits(workspace):

@@ -88,10 +88,11 @@ def test_the_same_bars_give_the_same_signal_to_the_bit(predictors, served_bars):
     assert first.feature_hash == hashlib.sha256(row.tobytes()).hexdigest()
 
 
-def test_only_a_champion_is_proven(predictors, served_bars):
-    champion = Predictor(predictors[0].bundle, "3", "champion")
+@pytest.mark.parametrize("evidence", ["proven", "overridden", "unproven"])
+def test_a_signal_says_what_its_version_is_worth(predictors, served_bars, evidence):
+    champion = Predictor(predictors[0].bundle, "3", "champion", evidence)
     bars = served_bars.iloc[-champion.rows :]
-    assert ask(champion, bars).evidence == "proven"
+    assert ask(champion, bars).evidence == evidence
     assert ask(predictors[0], bars).evidence == "unproven"
     assert ask(champion, bars).model_version == "3"
 

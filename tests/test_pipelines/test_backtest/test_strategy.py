@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.backtest.strategy import Strategy, comparisons, per_bar, round_trips, summary
+from pipelines.backtest.strategy import (
+    Strategy,
+    comparisons,
+    holding_bars,
+    per_bar,
+    round_trips,
+    summary,
+)
 from pipelines.params import Params
 from trading.instrument import Instrument
 
@@ -49,6 +56,8 @@ def test_round_trips_are_positions_taken_anew(bars: pd.DataFrame) -> None:
     held = [0, 1, 1, 0, -1, -1, 1, 1, 0, 0]
     assert round_trips(pd.Series(held, index=bars.index[:10], dtype=float)) == 3
     assert round_trips(pd.Series(0.0, index=bars.index[:10])) == 0
+    assert holding_bars(pd.Series(held, index=bars.index[:10], dtype=float)) == 2.0
+    assert np.isnan(holding_bars(pd.Series(0.0, index=bars.index[:10])))
 
 
 def test_what_the_ledger_keeps_of_a_simulation(strategy: Strategy, bars: pd.DataFrame) -> None:

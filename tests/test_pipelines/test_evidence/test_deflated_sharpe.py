@@ -99,6 +99,15 @@ def test_one_trial_is_not_deflated() -> None:
     assert probabilistic_sharpe(0.1, 0.1, 400, 0.0, 3.0) == 0.5
 
 
+def test_between_whole_numbers_of_trials_it_grows_and_stays_above_zero() -> None:
+    numbers = np.linspace(1, 4, 61)
+    values = [expected_maximum_sharpe(1.0, number) for number in numbers]
+    assert values[0] == 0.0
+    assert (np.diff(values) > 0).all()
+    assert np.abs(np.diff(values)).max() < 0.06, "no jump at one or two"
+    assert expected_maximum_sharpe(1.0, 2.0) == expected_maximum_sharpe(1.0, 2)
+
+
 def test_no_sharpe_ratio_no_probability() -> None:
     assert math.isnan(probabilistic_sharpe(math.nan, 0.0, 100, math.nan, math.nan))
     assert math.isnan(deflated_sharpe(math.nan, 100, 0.0, 3.0, 10, 0.1))
@@ -107,9 +116,10 @@ def test_no_sharpe_ratio_no_probability() -> None:
 @pytest.mark.parametrize(
     ("n", "skew", "kurtosis", "trials", "variance"),
     [(1, 0.0, 3.0, 10, 0.1), (100, 3.0, 1.0, 10, 0.1), (100, math.nan, 3.0, 10, 0.1), (100, 0.0, 3.0, 0, 0.1),
-     (100, 0.0, 3.0, 10, -0.1), (100, 0.0, 3.0, 10, math.nan)],
+     (100, 0.0, 3.0, 10, -0.1), (100, 0.0, 3.0, 10, math.nan), (100, 0.0, 3.0, math.nan, 0.1),
+     (100, 0.0, 3.0, math.inf, 0.1), (100, 0.0, 3.0, 0.99, 0.1)],
 )  # fmt: skip
-def test_refuses_what_cannot_be(n: int, skew: float, kurtosis: float, trials: int, variance: float) -> None:
+def test_refuses_what_cannot_be(n: int, skew: float, kurtosis: float, trials: float, variance: float) -> None:
     with pytest.raises(ValueError):
         deflated_sharpe(0.6, n, skew, kurtosis, trials, variance)
 

@@ -143,6 +143,28 @@ def trials(*metrics):
     return [Trial(str(number), "complete", {}, one) for number, one in enumerate(metrics)]
 
 
+def with_days(number, values):
+    return Trial(str(number), "complete", {}, {}, {"first": "2019-01-01", "values": list(values)})
+
+
+def test_trials_that_trade_alike_count_as_few_and_never_for_more_than_they_are():
+    noise = np.random.default_rng(3).normal(size=(200, 13))
+    alike = [with_days(n, noise[:, 12] + 0.1 * noise[:, n]) for n in range(12)]
+    apart = [with_days(n, noise[:, n]) for n in range(12)]
+    silent = [Trial(str(n), "complete") for n in range(12)]
+    assert dsr(alike) > dsr(apart) >= dsr(silent)
+    assert dsr(silent) == pytest.approx(deflated_sharpe(0.05, 8700, 0.1, 12.0, 12, 1 / 8700))
+    assert dsr(alike) == pytest.approx(deflated_sharpe(0.05, 8700, 0.1, 12.0, 2, 1 / 8700))
+    said = rule(judge(GOOD, "1h", alike, GATE, None, stream(0.0, rows=10)), "deflated_sharpe")["reason"]
+    assert "the luckiest of 2 independent trials" in said
+    assert "12 were counted, which are as 1.2 that" in said
+    # Each more can only make it harder, also one that is like some others.
+    for tried in (alike + apart[:1], [*alike, *silent]):
+        renamed = [Trial(str(n), "complete", {}, {}, trial.returns) for n, trial in enumerate(tried)]
+        steps = [dsr(renamed[:take]) for take in (3, 7, 12, len(renamed))]
+        assert (np.diff(steps) <= 0).all()
+
+
 def test_variance_between_trials_deflates_and_is_never_below_that_of_luck():
     wide = trials(*({"sharpe_per_bar": n * 0.05} for n in range(5)))
     narrow = trials(*({"sharpe_per_bar": 0.01 + n * 1e-9} for n in range(5)))

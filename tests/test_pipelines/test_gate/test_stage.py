@@ -41,6 +41,23 @@ def trusting(monkeypatch):
     monkeypatch.setattr(register, "check_reload", lambda *args: None)
 
 
+def test_the_ledger_is_judged_with_its_daily_returns(make):
+    context = make()
+    days = {"first": "2019-01-01", "values": [0.01, -0.02] * 20}
+    tried = [
+        {"trial_hash": f"t{n}", "state": "complete", "params": {}, "metrics": {"sharpe_per_bar": 0.02}, "returns": days}
+        for n in range(9)
+    ]
+    context.files.write_json("data/tune/trials.json", {"4h": {"xgboost": tried}})
+    stage.run(context)
+    said = context.files.read_json("data/gate/verdict.json")["horizons"]["4h"]
+    assert said["trials_counted"] == 10
+    # Nine that are the same are one; the recipe has no returns and counts whole.
+    reason = next(rule["reason"] for rule in said["rules"] if rule["rule"] == "deflated_sharpe")
+    assert "luckiest of 2 independent trials" in reason
+    assert "10 were counted, which are as 2.0" in reason
+
+
 def test_trials_are_booked_and_counted(make):
     context = make()
     tried = [{"trial_hash": "t1", "state": "pruned", "params": {}, "metrics": {"sharpe_per_bar": 0.02}}]
@@ -104,6 +121,30 @@ def test_a_kill_after_the_alias_moved_changes_no_verdict(make, monkeypatch):
     register.run(context)
     assert registered(context)["version"] == "1"
     assert not registered(context)["created"]
+
+
+def test_a_kill_before_the_alias_moved_is_mended_before_anything_is_judged(make, monkeypatch):
+    context = make(seed=6)
+    stage.run(context)
+    undisturbed = text(context)
+
+    def killed(tracker, horizon, alias, version):
+        if alias == "champion":
+            raise KeyboardInterrupt
+        whole(tracker, horizon, alias, version)
+
+    whole = Tracker.move_alias
+    with monkeypatch.context() as patch:
+        patch.setattr(Tracker, "move_alias", killed)
+        with pytest.raises(KeyboardInterrupt):
+            register.run(context)
+    tracker = Tracker(context.settings, context.run.instrument)
+    assert tracker.version("4h", "champion") is None
+    stage.run(context)
+    assert tracker.version("4h", "champion").version == "1"
+    assert text(context) == undisturbed, "judged as the champion that it is, not against it"
+    register.run(context)
+    assert registered(context)["aliases_kept"]["champion"] == "already there"
 
 
 def test_other_thresholds_or_other_evidence_are_another_question(make):

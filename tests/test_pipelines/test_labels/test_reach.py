@@ -83,7 +83,8 @@ def everything_fitted(params, data, instrument, bars, folder):
             "code",
         )
     )
-    member = MemberTask(HORIZON, "xgboost", data, settings["xgboost"], 7, 50, oldest_weight=params.labels.oldest_weight)
+    settings, old = settings["xgboost"], params.labels.oldest_weight
+    member = MemberTask(HORIZON, "xgboost", data, data.known_rows(), settings, 7, 50, oldest_weight=old)
     fit_member(member)
 
 

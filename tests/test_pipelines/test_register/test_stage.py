@@ -1,6 +1,5 @@
 """A version per bundle and evidence, loaded back by a stranger before an alias moves; no move without a log line."""
 
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,13 +8,16 @@ import pandas as pd
 import pytest
 
 from pipelines.artifacts import Artifacts
+from pipelines.promotion.chain import read
+from pipelines.promotion.decisions import promote, rollback
+from pipelines.promotion.moves import logged
+from pipelines.promotion.transaction import log_path
 from pipelines.register import packaging, stage
-from pipelines.register.aliases import append, move, promotions_log
 from pipelines.settings import ROOT
 from pipelines.tracking import Tracker
 from tests import bundles
 from tests.bundles import fake_run
-from trading.errors import StageError, WorkspaceError
+from trading.errors import StageError
 from trading.instrument import Instrument
 
 
@@ -71,9 +73,8 @@ def registered(context, horizon="4h"):
 
 
 def log_of(context):
-    lines = promotions_log(context.settings.state).read_text().splitlines()
-    name = context.run.instrument.name
-    return [entry for entry in map(json.loads, lines) if entry["name"].startswith(name)]
+    moves = [one.move for one in logged(read(log_path(context.settings)))]
+    return [made for made in moves if made.instrument == context.run.instrument]
 
 
 def test_a_stranger_loads_what_was_registered(make, tmp_path):
@@ -145,7 +146,7 @@ def test_the_candidate_is_the_newest_data_and_a_replay_does_not_take_it_back(mak
     replay = make(450)
     tracker = Tracker(replay.settings, replay.run.instrument)
     assert tracker.version("4h", "candidate").version == "2"
-    assert [(e["from"], e["to"]) for e in log_of(replay)] == [(None, "1"), ("1", "2")]
+    assert [(e.origin, e.to) for e in log_of(replay)] == [(None, "1"), ("1", "2")]
     stage.run(replay)
     assert "newer data" in registered(replay)["aliases_kept"]["candidate"]
 
@@ -154,7 +155,7 @@ def test_on_the_same_data_what_ran_last_is_the_candidate(make, trusting):
     first, second = make(), make(seed=9)
     for context in (first, second, first):
         stage.run(context)
-    assert [e["to"] for e in log_of(first)] == ["1", "2", "1"]
+    assert [e.to for e in log_of(first)] == ["1", "2", "1"]
 
 
 def test_only_what_passed_becomes_champion(make, trusting):
@@ -162,8 +163,8 @@ def test_only_what_passed_becomes_champion(make, trusting):
     passed = make(passed=True, seed=9)
     stage.run(passed)
     assert registered(passed)["aliases_moved"] == ["candidate", "champion"]
-    champion = [e for e in log_of(passed) if e["alias"] == "champion"]
-    assert [(e["from"], e["to"], e["why"]) for e in champion] == [(None, "2", "passed: all rules")]
+    champion = [e for e in log_of(passed) if e.alias == "champion"]
+    assert [(e.origin, e.to, e.why, e.kind) for e in champion] == [(None, "2", "passed: all rules", "promotion")]
     stage.run(passed)
     assert registered(passed)["aliases_kept"]["champion"] == "already there"
 
@@ -302,24 +303,20 @@ def test_loading_back_compares_what_is_said(monkeypatch, features, said, complai
             packaging.check_reload(*given)
 
 
-def test_a_move_needs_the_alias_where_it_was_seen(make, trusting):
-    context = make()
-    stage.run(context)
-    tracker = Tracker(context.settings, context.run.instrument)
-    version = tracker.version("4h", "candidate")
-    assert not move(tracker, "4h", "candidate", version, expected=None, why="stale")
-    assert len(log_of(context)) == 1
-    assert move(tracker, "4h", "candidate", version, expected="1", why="again")
-    assert log_of(context)[-1]["why"] == "again"
-
-
-def test_the_log_is_only_added_to(tmp_path):
-    log = tmp_path / "state" / "promotions.jsonl"
-    append(log, {"to": "1"})
-    append(log, {"to": "2"})
-    assert log.read_text() == '{"to": "1"}\n{"to": "2"}\n'
-    with pytest.raises(WorkspaceError, match="log of promotions"):
-        append(tmp_path / "state" / "promotions.jsonl" / "below", {"to": "3"})
+def test_what_was_rolled_back_from_comes_back_only_by_hand(make, trusting):
+    first, second = make(passed=True), make(seed=9, passed=True, champion="1")
+    stage.run(first)
+    stage.run(second)
+    assert registered(second)["aliases_moved"] == ["candidate", "champion"]
+    tracker = Tracker(second.settings, second.run.instrument)
+    assert rollback(tracker, "4h", "it lost money").to == "1"
+    stage.run(second)
+    assert "rolled back" in registered(second)["aliases_kept"]["champion"]
+    assert tracker.version("4h", "champion").version == "1"
+    promote(tracker, "4h", "2")
+    stage.run(second)
+    assert registered(second)["aliases_kept"]["champion"] == "already there"
+    assert tracker.version("4h", "champion").version == "2"
 
 
 def test_artifacts_are_read_only_through_artifacts(make, trusting):

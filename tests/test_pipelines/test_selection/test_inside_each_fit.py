@@ -102,7 +102,7 @@ def test_the_final_fit_serves_what_it_chose(
     params = choosing(raw_params, method)
     selector = tasks(params, data, instrument)[0].selector
     settings = params.models.xgboost.model_dump()
-    member = fit_member(MemberTask("1h", "xgboost", data, settings, 0, 500, selector))
+    member = fit_member(MemberTask("1h", "xgboost", data, data.known_rows(), settings, 0, 500, selector))
     assert len(member.columns) == 3
     assert "f5" in member.columns
     assert member.max_difference <= 1e-5
@@ -121,7 +121,7 @@ def test_without_a_method_every_column_is_kept(
     task = tasks(choosing(raw_params, "none"), data, instrument)[0]
     assert task.selector is None
     assert not any(isinstance(member, Selected) for member in fit_vote(task)[0].models_)
-    plain = fit_member(MemberTask("1h", "xgboost", data, task.settings["xgboost"], 0, 100))
+    plain = fit_member(MemberTask("1h", "xgboost", data, data.known_rows(), task.settings["xgboost"], 0, 100))
     assert plain.columns == list(data.X.columns)
 
 

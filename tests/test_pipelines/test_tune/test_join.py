@@ -51,7 +51,8 @@ def cli(nested: Context, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
 def test_each_block_has_a_search_on_its_own_past(nested: Context) -> None:
     data, instrument = _data(nested), nested.run.instrument
-    starts = [data.X.index[test[0]] for _, test in splitter(nested.params, instrument).split(data.X, t_end=data.t_end)]
+    blocks = splitter(nested.params, instrument, len(data.X)).split(data.X, t_end=data.t_end)
+    starts = [data.X.index[test[0]] for _, test in blocks]
     found = searches(nested)
     assert len(found) == len(starts) == 2
     for search, start in zip(found, starts, strict=True):

