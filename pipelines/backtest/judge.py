@@ -91,7 +91,7 @@ def judge(
     seed = int(np.random.default_rng([params.seed, horizon_bars]).integers(2**31))
     timing = timing_test(
         positions,
-        lambda others: strategy.simulate(window, others).metrics["sharpe"],
+        lambda shuffled: strategy.simulate(window, shuffled).metrics["sharpe"],
         "rotation",
         params.backtest.random_paths,
         seed,
