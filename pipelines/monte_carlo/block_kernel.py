@@ -73,6 +73,15 @@ def window_bounds(level: Array, window: int, wide: int) -> Array:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc,unused-ignore]
+def _aliased(number: np.uint64, table: NDArray[np.uint64], shift: np.uint64) -> np.uint64:
+    """Bin that a number of 32 bits stands for: bits above ``shift`` choose one, the others keep it or send on."""
+    place = number >> shift
+    entry = table[place]
+    kept = number - (place << shift) < entry >> _HALF
+    return place if kept else entry & _LOWER
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc,unused-ignore]
 def draw_blocks(counter: np.uint64, fixed: int, table: NDArray[np.uint64], starts: Whole, lengths: Whole) -> int:
     """Draw the blocks of a path.
 
@@ -98,7 +107,6 @@ def draw_blocks(counter: np.uint64, fixed: int, table: NDArray[np.uint64], start
     shift = _HALF
     while last >> (_HALF - shift):
         shift -= _ONE
-    rest = (_ONE << shift) - _ONE
     taken, count = _ZERO, 0
     while taken < n:
         counter = after(counter)
@@ -106,17 +114,11 @@ def draw_blocks(counter: np.uint64, fixed: int, table: NDArray[np.uint64], start
         starts[count] = np.int64(((number >> _HALF) * n) >> _HALF)
         length = np.uint64(fixed)
         if not fixed:
-            number &= _LOWER
-            place = number >> shift
-            bin_ = table[place]
-            place = place if (number & rest) < bin_ >> _HALF else bin_ & _LOWER
+            place = _aliased(number & _LOWER, table, shift)
             while place == last and length < n:
                 length += last
                 counter = after(counter)
-                number = scrambled(counter) & _LOWER
-                place = number >> shift
-                bin_ = table[place]
-                place = place if (number & rest) < bin_ >> _HALF else bin_ & _LOWER
+                place = _aliased(scrambled(counter) & _LOWER, table, shift)
             length += place + _ONE
         length = min(length, n - taken)
         lengths[count] = np.int64(length)

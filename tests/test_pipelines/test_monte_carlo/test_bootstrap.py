@@ -219,6 +219,7 @@ def test_kernels_are_the_python_they_were_written_as(monkeypatch: pytest.MonkeyP
         with monkeypatch.context() as patch, np.errstate(over="ignore"):
             for name in (
                 "draw_blocks",
+                "_aliased",
                 "_between_blocks",
                 "_inside_blocks",
                 "after",
