@@ -157,7 +157,7 @@ def still_at_orders(bars: pd.DataFrame, positions: pd.Series) -> pd.DataFrame:
 
 
 def whole_units(stops: Stops | None) -> Callable[[int], tuple[Simulation, pd.Series]]:
-    """Whole units, orders at the next open, in an event-driven engine; its spread is paid at entries alone, so none here.
+    """Whole units, orders at the next open, in an event-driven engine; its spread is paid at entries alone: none here.
 
     Its first decision is at the second bar.
     """
