@@ -1,28 +1,49 @@
-"""The stationary bootstrap beside arch's: ``python -m benchmarks.bootstrap --bars 10000 --paths 10000 --repeats 5``.
+"""The block bootstrap beside arch's: ``python -m benchmarks.bootstrap --bars 10000 --paths 10000 --repeats 5``.
 
-Sharpe ratio, return and drawdown of resampled paths. arch makes each path and hands it to a Python function; it is
-measured on fewer paths and scaled, since its time is proportional to them.
+Sharpe ratio, return, drawdown, time under water and lowest equity of resampled paths. arch makes each path and hands it
+to a Python function; it is measured on fewer paths and scaled, since its time is proportional to them. Both run on one
+thread. Memory is the peak of the resident size over what it was before, with everything compiled.
 """
 
 import argparse
 import math
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 
 from benchmarks._timing import measure, show
-from pipelines.bootstrap import stationary_bootstrap
+from pipelines.monte_carlo.blocks import Blocks
+from pipelines.monte_carlo.bootstrap import bootstrap
 
 YEAR = 365 * 24.0
+COLUMNS = ["sharpe", "total_return", "max_drawdown", "time_under_water", "lowest_equity"]
+BLOCKS = [
+    *(Blocks("stationary", length) for length in (5, 12, 24, 50, 100)),
+    *(Blocks("circular", length) for length in (12, 24, 100)),
+]
 
 
 def statistics(sample: np.ndarray) -> np.ndarray:
-    """Sharpe ratio, total return and drawdown of a path, as fast as plain numpy does them."""
+    """What we say of a path, as fast as plain numpy does it."""
     equity = np.cumprod(1.0 + sample)
     peak = np.maximum.accumulate(np.maximum(equity, 1.0))
+    dry = np.flatnonzero(equity >= peak)
     return np.array(
-        [sample.mean() / sample.std(ddof=1) * math.sqrt(YEAR), equity[-1] - 1.0, (1.0 - equity / peak).max()]
+        [
+            sample.mean() / sample.std(ddof=1) * math.sqrt(YEAR),
+            equity[-1] - 1.0,
+            (1.0 - equity / peak).max(),
+            np.diff(dry, prepend=-1, append=len(equity)).max() - 1,
+            min(equity.min(), 1.0),
+        ]
     )
+
+
+def resident(key: str) -> float:
+    """Present (``VmRSS``) or largest (``VmHWM``) resident size of this process in megabytes."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(f"{key}:"))
+    return int(line.split()[1]) / 1024
 
 
 def main() -> None:
@@ -35,27 +56,38 @@ def main() -> None:
     rng = np.random.default_rng(0)
     returns = rng.standard_t(5, arguments.bars) * 0.004 + 1e-5
     reference_paths = max(arguments.paths // 20, 1)
+
+    def ours(blocks: Blocks, paths: int, fan_points: int):
+        return bootstrap(returns, blocks, paths=paths, seed=0, periods_per_year=YEAR, fan_points=fan_points)
+
     print(f"{arguments.paths:,} paths of {arguments.bars:,} returns, median of {arguments.repeats} calls")
-    for block in (5, 24, 100):
-        seconds, result = measure(
-            lambda block=block: stationary_bootstrap(returns, arguments.paths, block, 0, YEAR), arguments.repeats
-        )
-        show(f"ours, mean block {block}, with the fan", seconds, seconds)
+    for blocks in BLOCKS:
+        name = f"{blocks.kind}, block {blocks.length}"
+        seconds, result = measure(lambda blocks=blocks: ours(blocks, arguments.paths, 0), arguments.repeats)
+        show(f"ours, {name}", seconds, seconds)
         if not find_spec("arch"):
             print("arch is not installed: not measured")
             continue
-        from arch.bootstrap import StationaryBootstrap
+        from arch.bootstrap import CircularBlockBootstrap, StationaryBootstrap
 
+        peer = StationaryBootstrap if blocks.kind == "stationary" else CircularBlockBootstrap
         theirs, sample = measure(
-            lambda block=block: StationaryBootstrap(block, returns, seed=0).apply(statistics, reference_paths), 1
+            lambda blocks=blocks, peer=peer: peer(blocks.length, returns, seed=0).apply(statistics, reference_paths), 1
         )
         scaled = theirs * arguments.paths / reference_paths
-        gaps = [
-            abs(mine.mean() - other.mean()) / math.sqrt(mine.var() / len(mine) + other.var() / len(other))
-            for mine, other in zip((result.sharpe, result.total_return, result.max_drawdown), sample.T, strict=True)
-        ]
+        mine = result.statistics[COLUMNS].to_numpy()
+        gaps = np.abs(mine.mean(axis=0) - sample.mean(axis=0)) / np.sqrt(
+            mine.var(axis=0) / len(mine) + sample.var(axis=0) / len(sample)
+        )
         remark = f"means differ by {', '.join(f'{gap:.1f}' for gap in gaps)} standard errors"
-        show(f"arch, mean block {block}, scaled from {reference_paths:,} paths", scaled, seconds, remark)
+        show(f"arch, {name}, from {reference_paths:,} paths", scaled, seconds, remark)
+    blocks = Blocks("stationary", 24)
+    for fan_points in (0, 200):
+        ours(blocks, 10, fan_points)
+        before = resident("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")
+        ours(blocks, arguments.paths, fan_points)
+        print(f"extra memory with {fan_points} points of the fan: {resident('VmHWM') - before:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -19,13 +19,19 @@ EARLY_FILL = "control: a fill that knows its bar's close"
 
 @dataclass(frozen=True)
 class Execution:
-    """Simulation as a step from bars and positions, the positions being a series published at each close."""
+    """Simulation as a step from bars and positions, the positions being a series published at each close.
+
+    How much trades in a bar says whether an order finds somebody in it: that is the market's answer to a decision, no
+    part of it, and stays as it was.
+    """
 
     strategy: Strategy
+    volume: pd.Series
 
     def __call__(self, bars: pd.DataFrame, context: dict[str, pd.DataFrame]) -> pd.DataFrame:
         """Fills of the positions, and of positions each taken a bar early, which is the control."""
         said = context["positions"]["position"]
+        bars = bars.assign(volume=self.volume.reindex(bars.index).fillna(1.0))
         decided_on = pd.DatetimeIndex(said.index) - self.strategy.instrument.bar
         # The bar that is open has no decision yet. Another future may hold any number: its sign is a position.
         decided = np.sign(said.set_axis(decided_on).reindex(bars.index)).fillna(0.0)
@@ -52,7 +58,7 @@ def audit_execution(strategy: Strategy, bars: pd.DataFrame, positions: pd.Series
     """
     published = pd.DatetimeIndex(positions.index + strategy.instrument.bar, name="published_at")
     return find_lookahead(
-        Execution(strategy),
+        Execution(strategy, bars["volume"]),
         bars,
         timeframe=strategy.instrument.timeframe,
         context={"positions": positions.set_axis(published).to_frame("position")},

@@ -18,15 +18,19 @@ from pipelines.backtest.strategy import (
     daily,
     holding_bars,
     per_bar,
-    random_sharpes,
     round_trips,
     summary,
     trade,
 )
 from pipelines.backtest.walk_forward import FoldResult
-from pipelines.bootstrap import optimal_block, stationary_bootstrap
 from pipelines.metrics import sharpe, sharpe_interval
+from pipelines.monte_carlo.blocks import optimal_blocks
+from pipelines.monte_carlo.bootstrap import bootstrap
+from pipelines.monte_carlo.timing import TimingTest, timing_test
 from trading.simulator import Simulation
+
+# Rows of the fan: what a plot can show.
+_FAN_POINTS = 200
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,13 @@ def judge(
     traded = simulated["vote"]
     others = comparisons(strategy, bars, positions)
     seed = int(np.random.default_rng([params.seed, horizon_bars]).integers(2**31))
-    sharpes = random_sharpes(strategy, window, positions, params.backtest.random_paths, seed)
+    timing = timing_test(
+        positions,
+        lambda shuffled: strategy.simulate(window, shuffled).metrics["sharpe"],
+        "rotation",
+        params.backtest.random_paths,
+        seed,
+    )
     measured = skill(predictions, bars, members, horizon_bars, confidence)
     interval = sharpe_interval(traded.returns, strategy.instrument.bars_per_year, confidence)
     carlo, fan = _monte_carlo(strategy, traded, seed)
@@ -107,8 +117,7 @@ def judge(
             "break_even_curve": break_even_curve(
                 strategy, window, positions, params.backtest.break_even_bps, confidence
             ),
-            "comparison": {name: dict(summary(other)) for name, other in others.items()}
-            | {"random": _random(sharpes, traded.metrics["sharpe"])},
+            "comparison": {name: dict(summary(other)) for name, other in others.items()} | {"random": _random(timing)},
             "monte_carlo": carlo,
             "calibration": reliability(predictions["vote"], predictions["label"], horizon_bars, confidence),
             "brier": brier_decomposition(predictions["vote"], predictions["label"]),
@@ -131,35 +140,38 @@ def _moments(traded: Simulation) -> dict[str, float]:
     }
 
 
-def _random(sharpes: np.ndarray, own: float) -> dict[str, float]:
-    finite = sharpes[np.isfinite(sharpes)]
-    if not len(finite) or not np.isfinite(own):
-        nothing = float("nan")
-        return dict.fromkeys(("sharpe_mean", "sharpe_p05", "sharpe_p95", "beaten"), nothing) | {"paths": len(sharpes)}
+def _random(timing: TimingTest) -> dict[str, float]:
+    """What the same positions at other times earned, and how likely that is to be as much as theirs."""
+    finite = timing.others[np.isfinite(timing.others)]
+    keys = ("sharpe_mean", "sharpe_p05", "sharpe_p95", "beaten", "p_value", "p_value_error")
+    if not len(finite) or not np.isfinite(timing.own):
+        return dict.fromkeys(keys, float("nan")) | {"paths": len(timing.others)}
     low, high = np.quantile(finite, [0.05, 0.95])
-    return {
-        "paths": len(sharpes),
-        "sharpe_mean": finite.mean(),
-        "sharpe_p05": low,
-        "sharpe_p95": high,
-        "beaten": np.mean(finite < own),
-    }
+    values = (finite.mean(), low, high, np.mean(finite < timing.own), timing.p_value, timing.error)
+    return dict(zip(keys, values, strict=True)) | {"paths": len(timing.others)}
 
 
 def _monte_carlo(strategy: Strategy, traded: Simulation, seed: int) -> tuple[dict[str, Any], pd.DataFrame]:
     settings = strategy.params.backtest.monte_carlo
     returns = traded.returns.to_numpy()
-    block = optimal_block(returns)
-    result = stationary_bootstrap(returns, settings.paths, block, seed, strategy.instrument.bars_per_year)
+    blocks = optimal_blocks(returns, "stationary")
+    result = bootstrap(
+        returns,
+        blocks,
+        paths=settings.paths,
+        seed=seed,
+        periods_per_year=strategy.instrument.bars_per_year,
+        fan_points=_FAN_POINTS,
+    )
     quantiles = {
-        name: dict(zip(("p05", "p50", "p95"), _quantiles(values), strict=True))
-        for name, values in (
-            ("sharpe", result.sharpe),
-            ("total_return", result.total_return),
-            ("max_drawdown", result.max_drawdown),
-        )
+        name: dict(zip(("p05", "p50", "p95"), _quantiles(result.statistics[name].to_numpy()), strict=True))
+        for name in ("sharpe", "total_return", "max_drawdown")
     }
-    more = {"paths": settings.paths, "block": block, "probability_of_loss": np.mean(result.total_return < 0)}
+    more = {
+        "paths": settings.paths,
+        "block": blocks.length,
+        "probability_of_loss": (result.statistics["total_return"] < 0).mean(),
+    }
     return quantiles | more, result.fan
 
 

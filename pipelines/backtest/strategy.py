@@ -65,19 +65,6 @@ def comparisons(strategy: Strategy, bars: pd.DataFrame, positions: pd.Series) ->
     return {"buy_and_hold": strategy.simulate(bars, held), "reversal": strategy.simulate(bars, -last)}
 
 
-def random_sharpes(strategy: Strategy, bars: pd.DataFrame, positions: pd.Series, paths: int, seed: int) -> np.ndarray:
-    """Sharpe ratios of traders with the same positions at other times.
-
-    Each rotates the strategy's positions by a random number of bars, which keeps its turnover, its exposure and the
-    length of its trades, and takes away its timing (circular-shift test; Masters 2018, "Testing and Tuning Market
-    Trading Systems").
-    """
-    shifts = np.random.default_rng(seed).integers(1, len(positions), size=paths)
-    values = positions.to_numpy()
-    rotated = (pd.Series(np.roll(values, shift), index=positions.index, name="position") for shift in shifts)
-    return np.array([strategy.simulate(bars, position).metrics["sharpe"] for position in rotated])
-
-
 def per_bar(simulation: Simulation) -> dict[str, float]:
     """What the ledger needs to weigh a trial: its Sharpe ratio a bar (0 if it never moved), fills, and bars."""
     returns = simulation.returns.to_numpy()

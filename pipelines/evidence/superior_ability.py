@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.bootstrap import optimal_block
+from pipelines.monte_carlo.blocks import optimal_blocks
 
 Array = NDArray[np.float64]
 
@@ -117,8 +117,8 @@ def against_baselines(streams: pd.DataFrame, models: Sequence[str], paths: int, 
     }
     differences = {name: daily[list(models)].sub(other, axis=0) for name, other in baselines.items()}
     enough = len(daily) >= FEWEST_DAYS
-    blocks = [optimal_block(one[column]) for one in differences.values() for column in one] if enough else [1.0]
-    block = math.ceil(statistics.median(blocks))
+    columns = [one[column] for one in differences.values() for column in one] if enough else []
+    block = math.ceil(statistics.median([optimal_blocks(one, "stationary").length for one in columns] or [1.0]))
     against: dict[str, dict[str, Any]] = {}
     for name, one in differences.items():
         moving = one.loc[:, one.nunique() > 1] if enough else one.iloc[:, :0]

@@ -12,10 +12,10 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from pipelines.bootstrap import paired_difference
 from pipelines.evidence.deflated_sharpe import deflated_sharpe, trial_variance
 from pipelines.evidence.effective_trials import trials_to_deflate_by
 from pipelines.gate.identity import judged_hash
+from pipelines.monte_carlo.bootstrap import paired_difference
 from pipelines.params import GateParams
 from pipelines.tracking import Trial
 from trading.instrument import Instrument

@@ -9,7 +9,6 @@ from pipelines.backtest.strategy import (
     comparisons,
     holding_bars,
     per_bar,
-    random_sharpes,
     round_trips,
     summary,
 )
@@ -51,15 +50,6 @@ def test_comparisons_trade_the_same_bars(strategy: Strategy, bars: pd.DataFrame)
     paid = strategy.params.costs.costs().per_side
     assert others["buy_and_hold"].metrics["total_return"] == pytest.approx(growth - 1, abs=growth * paid * 1.1)
     assert others["reversal"].metrics["trades"] > 200
-
-
-def test_rotated_positions_keep_turnover_and_lose_timing(strategy: Strategy, bars: pd.DataFrame) -> None:
-    clairvoyant = np.sign(bars["close"].shift(-2) / bars["open"].shift(-1) - 1).fillna(0.0)
-    own = strategy.simulate(bars, clairvoyant)
-    random = random_sharpes(strategy, bars, clairvoyant, 40, seed=3)
-    assert len(random) == 40
-    assert random.max() < own.metrics["sharpe"]
-    assert np.array_equal(random, random_sharpes(strategy, bars, clairvoyant, 40, seed=3))
 
 
 def test_round_trips_are_positions_taken_anew(bars: pd.DataFrame) -> None:
