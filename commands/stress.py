@@ -19,8 +19,9 @@ def stress(
 ) -> None:
     """Show what each scenario of stress.yaml did to the positions of the last run, and how much capital they carry.
 
-    Losses are shares of the equity before: at the worst moment and over all, to the worst price inside a bar, within a
-    day; then the bars until it was made good, and the share of moments at which a limit would have fired.
+    Losses are shares of the equity before: at the worst moment and over all, beyond what those hours would have cost
+    anyway, to the worst price inside a bar, within a day; then the bars until it was made good, and the share of
+    moments at which a limit would have fired.
     """
     from pipelines.artifacts import Artifacts
     from pipelines.params import read_params
@@ -47,10 +48,11 @@ def lines_of(horizon: str, table: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield f"{horizon}: a position on {percent(table['exposure'], 0)} of bars, {table['moments']} moments"
     yield f"  Sharpe ratio without impact {number(capacity['free_sharpe'])}; {carries}"
-    yield f"  {'':26}{'loss':>8}{'median':>8}{'drawdown':>10}{'a day':>8}{'recovery':>10}  limits fired"
+    yield f"  {'':26}{'loss':>8}{'median':>8}{'added':>8}{'drawdown':>10}{'a day':>8}{'recovery':>10}  limits fired"
     for row in table["scenarios"]:
         fired = ", ".join(f"{name} {percent(share, 0)}" for name, share in row["limits"].items() if share)
-        losses = f"{percent(row['loss']):>8}{percent(row['loss_median']):>8}{percent(row['drawdown']):>10}"
+        losses = "".join(f"{percent(row[name]):>8}" for name in ("loss", "loss_median", "added_loss"))
+        losses += f"{percent(row['drawdown']):>10}"
         yield (
             f"  {row['name']:26}{losses}{percent(row['daily_loss']):>8}{number(row['recovery_bars'], 0):>10}  {fired}"
         ).rstrip()

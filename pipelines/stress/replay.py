@@ -126,7 +126,7 @@ def stress_test(
     wanted, skipped = _possible(scenarios, len(bars), len(index) - lead, bar)
     longest = max((_bars(scenario, bar) for scenario in wanted), default=0)
     moments = choose_moments(positions, settings.moments if wanted else 0, lead, len(index) - longest + 1)
-    found: dict[str, list[Outcome]] = {scenario.name: [] for scenario in wanted}
+    found: dict[str, list[tuple[Outcome, Outcome]]] = {scenario.name: [] for scenario in wanted}
     worst: dict[str, Replay] = {}
     waited = math.ceil(duration(settings.recovery) / bar)
     for moment in moments:
@@ -134,7 +134,7 @@ def stress_test(
         for scenario in wanted:
             seen = _around(bars, positions, moment - lead, moment + _bars(scenario, bar) + waited)
             one = _replay(scenario, *seen, index[moment], account, bar, unstressed)
-            found[scenario.name].append(one.stressed)
+            found[scenario.name].append((one.stressed, one.unstressed))
             # Only the worst is kept whole.
             worst[scenario.name] = max(worst.get(scenario.name, one), one, key=_severity)
     table = {
@@ -211,9 +211,14 @@ def _severity(one: Replay) -> tuple[float, float]:
 
 
 def _row(
-    scenario: Scenario, outcomes: Sequence[Outcome], worst: Replay, settings: StressParams, bar: pd.Timedelta
+    scenario: Scenario,
+    pairs: Sequence[tuple[Outcome, Outcome]],
+    worst: Replay,
+    settings: StressParams,
+    bar: pd.Timedelta,
 ) -> dict[str, Any]:
     """A scenario's line of the table."""
+    outcomes = [stressed for stressed, _ in pairs]
     fired = [one.fired(**settings.limits.model_dump()) for one in outcomes]
     return {
         "name": scenario.name,
@@ -230,6 +235,7 @@ def _row(
         "at": worst.at,
         "held": worst.held,
         "unstressed_loss": worst.unstressed.loss,
+        "added_loss": max(stressed.loss - unstressed.loss for stressed, unstressed in pairs),
         "recovery_bars": worst.stressed.recovery_bars,
         "recovered": float(np.mean([one.recovery_bars is not None for one in outcomes])),
         "limits": {

@@ -227,6 +227,7 @@ def test_a_test_replays_all_from_the_same_moments_and_says_what_it_left_out() ->
         assert row["loss"] == pytest.approx(0.3, abs=0.15)
         assert row["loss"] <= row["drawdown"]
         assert row["loss_median"] <= row["loss"]
+        assert row["added_loss"] >= row["loss"] - row["unstressed_loss"] > 0.1
         assert row["limits"] == {"drawdown": 0.5, "daily_loss": 0.5}
         assert row["recovered"] <= 1.0
         assert pd.Timestamp(row["at"]) in bars.index

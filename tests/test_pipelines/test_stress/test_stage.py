@@ -51,6 +51,8 @@ def test_positions_meet_every_scenario_and_what_a_user_adds_is_one(context: Cont
     assert rows["mine"]["source"] == "A user's own."
     assert rows["mine"]["limits"] == {"daily_loss": 1.0, "drawdown": 1.0}
     assert rows["gap_down"]["loss"] > rows["gap_down"]["unstressed_loss"]
+    # Funding of 0.3% nine times, whatever prices do.
+    assert rows["funding_spike"]["added_loss"] == pytest.approx(0.027, abs=0.01)
     assert found["exposure"] == 1.0
     assert found["capacity"]["capital"] == [10000.0]
     paths = context.files.read_frame("data/stress/1h/paths.parquet")
