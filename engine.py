@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from commands import audit, card, data, features, promotion, simulate, tune
+from commands import audit, card, data, features, promotion, simulate, stress, tune
 from commands.console import load_settings, mendable, print_json, stdout_reserved
 
 app = typer.Typer(
@@ -202,6 +202,7 @@ def ui(
 
 app.command()(simulate.simulate)
 app.command()(audit.audit)
+app.command()(stress.stress)
 app.command()(tune.tune)
 app.command()(card.card)
 app.command()(promotion.promote)

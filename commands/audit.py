@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.console import load_settings, mendable, print_json, stdout_reserved
+from commands.finished import finished_workspace
 
 if TYPE_CHECKING:
-    from pipelines.settings import Settings
     from pipelines.workspace import Workspace
 
 
@@ -52,7 +52,7 @@ def _pipeline(symbol: str | None, timeframe: str | None, as_json: bool) -> int:
 
     settings = load_settings()
     with stdout_reserved():
-        workspace = _finished(settings, symbol, timeframe)
+        workspace = finished_workspace(settings, symbol, timeframe)
         with locked(workspace), worker_map(settings) as mapped:
             _require_current(workspace)
             found = audited(open_context(workspace.root, settings, map=mapped, progress=_say))
@@ -76,7 +76,7 @@ def _own(name: str, symbol: str | None, timeframe: str | None, path: Path | None
     with stdout_reserved():
         step = step_named(name, Path.cwd())
         if path is None:
-            workspace = _finished(settings, symbol, timeframe)
+            workspace = finished_workspace(settings, symbol, timeframe)
             frame, length = read_bars(Artifacts(workspace.root)), workspace.run.timeframe
         else:
             frame, length, left_out = bars_from(path, timeframe, read_params(settings.home / "params.yaml").validate_)
@@ -88,35 +88,6 @@ def _own(name: str, symbol: str | None, timeframe: str | None, path: Path | None
     else:
         typer.echo(f"{name} on {len(frame):,} bars of {length}\n{report}")
     return {"clean": 0, "guilty": 1, "undecided": 2}[report.verdict]
-
-
-def _finished(settings: "Settings", symbol: str | None, timeframe: str | None) -> "Workspace":
-    """The workspace in which an instrument was run last.
-
-    Raises
-    ------
-    StageError
-        If it never was.
-    """
-    from pipelines.params import read_run
-    from pipelines.workspace import CONTEXT, SOURCE, Workspace
-    from trading.errors import StageError
-    from trading.instrument import Instrument
-
-    base = read_run(settings.home / "run.yaml")
-    instrument = Instrument.parse(symbol or base.symbol, timeframe or base.timeframe)
-    own = settings.state / "workspaces" / instrument.name
-    roots = [settings.home] if base.instrument == instrument and settings.home == settings.state else []
-    ran = [root for root in (*roots, own) if (root / "data" / "backtest").is_dir() and (root / "run.yaml").exists()]
-    if not ran:
-        raise StageError(
-            f"no finished run of {instrument.symbol} {instrument.timeframe}",
-            where=str(own),
-            rule="what is audited is what a run has made",
-            remedy=f"make one with `engine run --symbol {instrument.symbol} --timeframe {instrument.timeframe}`",
-        )
-    root = max(ran, key=lambda root: (root / "data" / "backtest").stat().st_mtime)
-    return Workspace(root, read_run(root / "run.yaml"), "quick", root / SOURCE, root / CONTEXT, settings)
 
 
 def _require_current(workspace: "Workspace") -> None:

@@ -21,6 +21,7 @@ DEFAULTS: Mapping[str, float] = {
     "train": 15,
     "backtest": 70,
     "audit": 20,
+    "stress": 6,
     "evidence": 5,
     "gate": 8,
     "report": 5,

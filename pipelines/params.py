@@ -3,13 +3,22 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from pipelines.model_params import Family, ModelParams
-from pipelines.strict import Count, Fraction, NonNegative, NonNegativeCount, Positive, Share, Strict
+from pipelines.strict import (
+    Count,
+    Fraction,
+    NonNegative,
+    NonNegativeCount,
+    Positive,
+    Share,
+    Strict,
+    conforming,
+    read_mapping,
+)
 from trading.costs import Costs
 from trading.errors import InstrumentError, ParamsError
 from trading.instrument import Instrument, duration
@@ -42,8 +51,7 @@ Group = Literal[
 SelectionMethod = Literal["none", "mutual_information", "permutation", "clusters"]
 Objective = Literal["log_loss", "turnover", "latency"]
 
-
-T = TypeVar("T", bound=Strict)
+_REMEDY = "mend the keys named above; docs/params.md lists them all"
 
 
 class ValidateParams(Strict):
@@ -260,6 +268,32 @@ class EvidenceParams(Strict):
     superior_ability: SuperiorAbilityParams
 
 
+class LiquidityParams(Strict):
+    """What the size of an order costs, and how much of a bar it may be."""
+
+    impact: NonNegative
+    participation: Positive
+    volatility_bars: Count
+
+
+class LimitParams(Strict):
+    """Losses, as fractions of equity, at which somebody would step in."""
+
+    drawdown: Fraction
+    daily_loss: Fraction
+
+
+class StressParams(Strict):
+    """Replays of the test's positions through scenarios, and how much capital they can carry."""
+
+    moments: Count
+    capital: Positive
+    recovery: Duration
+    liquidity: LiquidityParams
+    limits: LimitParams
+    capacity: Annotated[list[Positive], Field(min_length=1)]
+
+
 class GateParams(Strict):
     """What a version must show before the champion's alias moves to it."""
 
@@ -289,6 +323,7 @@ class Params(Strict):
     backtest: BacktestParams
     audit: AuditParams
     evidence: EvidenceParams
+    stress: StressParams
     gate: GateParams
     profiles: dict[str, dict[str, Any]]
 
@@ -390,12 +425,12 @@ def parse_params(raw: Mapping[str, Any], *, profile: str = "quick", where: str =
     ParamsError
         For an unknown profile or key, a wrong type, or a value out of range.
     """
-    return _checked(Params, profiled(raw, profile, where), where)
+    return conforming(Params, profiled(raw, profile, where), where, _REMEDY)
 
 
 def read_params(path: Path, *, profile: str = "quick") -> Params:
     """Params from a file; see :func:`parse_params`."""
-    return parse_params(_mapping(path), profile=profile, where=str(path))
+    return parse_params(read_mapping(path), profile=profile, where=str(path))
 
 
 def read_run(path: Path) -> RunIdentity:
@@ -406,7 +441,7 @@ def read_run(path: Path) -> RunIdentity:
     ParamsError
         As :func:`parse_params`.
     """
-    raw = _mapping(path)
+    raw = read_mapping(path)
     if "context" not in raw:
         raise ParamsError(
             "context is missing",
@@ -424,37 +459,5 @@ def read_run(path: Path) -> RunIdentity:
                 rule="ISO 8601 with an offset",
                 remedy="write it as '2019-09-01T00:00:00+00:00', in quotes",
             ) from error
-    run: RunIdentity = _checked(RunIdentity, raw, str(path))
+    run = conforming(RunIdentity, raw, str(path), _REMEDY)
     return run if run.as_of is None else run.model_copy(update={"as_of": run.as_of.astimezone(UTC)})
-
-
-def _mapping(path: Path) -> dict[str, Any]:
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ParamsError(f"{path.name} is missing", where=str(path), remedy="restore it from git") from error
-    except yaml.YAMLError as error:
-        raise ParamsError(
-            f"{path.name} is not YAML: {error}", where=str(path), remedy="mend the line it names"
-        ) from error
-    if not isinstance(raw, dict):
-        raise ParamsError(f"{path.name} holds no keys", where=str(path), remedy="restore it from git")
-    return raw
-
-
-def _checked(schema: type[T], raw: Mapping[str, Any], where: str) -> T:
-    try:
-        return schema.model_validate(raw)
-    except ValidationError as error:
-        problems = []
-        for issue in error.errors():
-            key = ".".join(str(part) for part in issue["loc"]) or "file"
-            shown = "" if issue["type"] in ("extra_forbidden", "missing") else f" (given: {issue['input']!r})"
-            text = "unknown key" if issue["type"] == "extra_forbidden" else issue["msg"]
-            problems.append(f"{key}: {text}{shown}")
-        raise ParamsError(
-            "; ".join(problems),
-            where=where,
-            rule="each key has one type and a range, and no other key is read",
-            remedy="mend the keys named above; docs/params.md lists them all",
-        ) from error

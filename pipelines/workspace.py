@@ -28,7 +28,7 @@ from pipelines.store.bar_store import BarStore, Series
 from trading.errors import BarError, WorkspaceError
 
 # What a stage runs on besides its data. Serving, dashboard and flows are no part of any stage.
-LINKS = ("dvc.yaml", "trading", "models", "pipelines")
+LINKS = ("dvc.yaml", "stress.yaml", "trading", "models", "pipelines")
 SOURCE = "source"
 CONTEXT = "data/context"
 

@@ -105,6 +105,8 @@ def test_the_range_is_that_of_the_schema(key: str) -> None:
         assert said == _said(_bounds(field.metadata))
     elif field.annotation is bool:
         assert said == "true or false"
+    elif field.annotation is str:
+        assert said == "a duration"
     else:
         assert names or said == "one or more durations"
 

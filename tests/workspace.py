@@ -1,6 +1,7 @@
 """Workspaces for tests: the smallest params that go through every branch, and stages run in this process."""
 
 import importlib
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,15 +28,17 @@ TINY: Mapping[str, Any] = {
     "backtest": {"refits": 2, "random_paths": 20, "seeds": 1, "monte_carlo": {"paths": 200}},
     "evidence": {"overfitting": {"blocks": 4}, "superior_ability": {"paths": 50}},
     "audit": {"cuts": 2},
+    "stress": {"moments": 4, "recovery": "24h", "capacity": [10000.0]},
 }
 
-STAGES = ("ingest", "validate", "features", "labels", "tune", "train", "backtest", "audit", "evidence")
+STAGES = ("ingest", "validate", "features", "labels", "tune", "train", "backtest", "audit", "stress", "evidence")
 
 
 def make_context(root: Path, raw: Mapping[str, Any], source: Path, **identity: Any) -> Context:
     """A workspace at ``root`` whose source is a file, as a stage would find it, with nothing beside the bars."""
     (root / "data" / "context").mkdir(parents=True, exist_ok=True)
     (root / "params.yaml").write_text(yaml.safe_dump(dict(raw)))
+    shutil.copy(ROOT / "stress.yaml", root)
     run = {"symbol": "BTC/USD", "timeframe": "1h", "source": str(source), "context": "data/context", "as_of": None}
     (root / "run.yaml").write_text(yaml.safe_dump(run | identity))
     return Context(

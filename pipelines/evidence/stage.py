@@ -62,6 +62,7 @@ def run(context: Context) -> None:
                     "rows": min(m["rows"] for m in parity[horizon].values()),
                     "max_difference": _largest([m["max_difference"] for m in parity[horizon].values()]),
                 },
+                "stress": files.read_json(f"data/stress/{horizon}/stress.json"),
                 "bundle": {"hash": bundles[horizon].hash, "recipe_sha256": recipe},
             }
         )

@@ -39,6 +39,10 @@ def test_the_evidence_holds_what_the_gate_and_the_report_need(finished: Context)
         assert 2 <= horizon["trials"]["effective"] <= 8
         assert horizon["onnx"]["max_difference"] <= 1e-5
         assert horizon["onnx"]["rows"] == 10_000
+        # Long or short as they may be, some positions meet a crash of bitcoin the wrong way.
+        losses = {row["name"]: row["loss"] for row in horizon["stress"]["scenarios"]}
+        assert len(losses) == 16
+        assert max(losses.values()) > 0.05
 
 
 def test_numbers_are_weighed_or_their_absence_is_explained(finished: Context) -> None:
@@ -78,7 +82,15 @@ def test_the_example_that_others_are_tested_with_has_the_same_shape(finished: Co
         return {key: shape(value) for key, value in node.items()} if isinstance(node, dict) else None
 
     def narrowed(horizon: dict[str, Any]) -> dict[str, Any]:
-        names = ("trials", "overfitting", "superior_ability", "minimum_track_record", "break_even_curve", "seeds")
+        names = (
+            "trials",
+            "overfitting",
+            "superior_ability",
+            "minimum_track_record",
+            "break_even_curve",
+            "seeds",
+            "stress",
+        )
         found: dict[str, Any] = {name: shape(horizon[name]) for name in names}
         for among in found["overfitting"].values():
             del among["logits"]
@@ -89,6 +101,8 @@ def test_the_example_that_others_are_tested_with_has_the_same_shape(finished: Co
     made = next(iter(evidence(finished)["horizons"].values()))
     for name, horizon in example["horizons"].items():
         assert narrowed(horizon) == narrowed(made), name
+        rows = horizon["stress"]["scenarios"] + made["stress"]["scenarios"]
+        assert {tuple(row) for row in rows} == {tuple(made["stress"]["scenarios"][0])}
         assert set(horizon["strategy"]) <= set(made["strategy"])
 
 

@@ -19,7 +19,17 @@ from pipelines.tracking import CANDIDATE, Tracker
 
 ROOT = Path(__file__).resolve().parents[2]
 DATES = [datetime(2018, 1, 1, tzinfo=UTC), datetime(2018, 1, 8, tzinfo=UTC), datetime(2018, 1, 15, tzinfo=UTC)]
-CODE = ("dvc.yaml", ".dvcignore", "trading", "models", "pipelines", "dashboard", "serving", "requirements.lock")
+CODE = (
+    "dvc.yaml",
+    "stress.yaml",
+    ".dvcignore",
+    "trading",
+    "models",
+    "pipelines",
+    "dashboard",
+    "serving",
+    "requirements.lock",
+)
 
 
 @pytest.fixture
