@@ -101,7 +101,7 @@ class Market:
         PositionError
             If one is NaN or beyond [-1, 1] (all assets together: beyond 1), or they are over other stamps.
         """
-        if positions.index is not self.index and not positions.index.equals(self.index):
+        if not _same(positions.index, self.index):
             raise _refuse(
                 f"positions from {positions.index[0]} to {positions.index[-1]}",
                 f"the stamps of the market, {self.index[0]} to {self.index[-1]}",
@@ -164,12 +164,20 @@ def _check_index(index: pd.Index) -> None:
         raise BarError("bars out of order", rule="stamps increase strictly", remedy="sort and deduplicate the bars")
 
 
+def _same(first: pd.Index, second: pd.Index) -> bool:
+    """Whether stamps are the same moments, in whatever unit they are counted."""
+    if first is second or first.equals(second):
+        return True
+    both = isinstance(first, pd.DatetimeIndex) and isinstance(second, pd.DatetimeIndex)
+    return both and first.as_unit("ns").equals(second.as_unit("ns"))  # type: ignore[attr-defined]
+
+
 def _covered(bars: pd.DataFrame, positions: pd.Series | pd.DataFrame) -> pd.DataFrame:
     """Bars from the first to the last position."""
     _check_index(bars.index)
     if not len(positions):
         raise _refuse("no positions", "at least one target position", "simulate a range with bars in it")
-    if positions.index is bars.index or positions.index.equals(bars.index):
+    if _same(positions.index, bars.index):
         return bars
     unknown = ~positions.index.isin(bars.index)
     if unknown.any():
@@ -180,7 +188,7 @@ def _covered(bars: pd.DataFrame, positions: pd.Series | pd.DataFrame) -> pd.Data
             f"first at {positions.index[int(unknown.argmax())]}",
         )
     covered = bars.loc[positions.index[0] : positions.index[-1]]
-    if not covered.index.equals(positions.index):
+    if not _same(covered.index, positions.index):
         raise _refuse(
             f"{len(covered)} bars but {len(positions)} positions between {positions.index[0]} and "
             f"{positions.index[-1]}",

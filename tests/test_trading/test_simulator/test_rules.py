@@ -184,6 +184,15 @@ def test_two_assets_share_their_cash() -> None:
     assert simulation.held["A/USD"].iloc[-1] == pytest.approx(55 / 105)
 
 
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+def test_stamps_may_be_counted_in_any_unit(unit: str) -> None:
+    bars = make([FLAT] * 4)
+    frames = {"A/USD": bars, "B/USD": bars.set_axis(bars.index.as_unit("us"))}
+    targets = pd.DataFrame({"A/USD": 0.5, "B/USD": -0.5}, index=bars.index.as_unit(unit))
+    assert len(run(frames, targets).fills) == 2
+    assert len(run(bars, targets["A/USD"]).fills) == 1
+
+
 BARS = make([FLAT] * 3)
 TWO = {"A/USD": BARS, "B/USD": BARS}
 
