@@ -25,18 +25,22 @@ def enough_trades(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
 
 
 def skill(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
-    """Accuracy beats the best of the no-skill baselines, with the lower end of its interval."""
+    """Accuracy beats the best of the no-skill baselines, as measured; the interval is told.
+
+    What may not be luck is the money, and that is asked once, at a declared level (:func:`deflated`). To ask the same
+    bars for the same luck in another unit would only make the level another one than was declared.
+    """
     measured = evidence["horizons"][horizon]
-    value = number(measured["skill_low"])
+    value = number(measured["skill_over_baseline"])
+    low, high = (shown(number(measured[name]), "+.4f") for name in ("skill_low", "skill_high"))
     passed = value is not None and value > gate.min_skill
     return Ruling(
         "skill",
         passed,
         value,
         gate.min_skill,
-        f"Accuracy beats the best no-skill baseline ({measured['best_baseline']}) by"
-        f" {shown(number(measured['skill_over_baseline']), '+.4f')}, lower bound {shown(value, '+.4f')}"
-        f" (must exceed {gate.min_skill:+.4f}).",
+        f"Accuracy beats the best no-skill baseline ({measured['best_baseline']}) by {shown(value, '+.4f')}"
+        f" (must exceed {gate.min_skill:+.4f}; interval {low} to {high}).",
         "" if passed else f"no skill over the baseline {measured['best_baseline']!r}",
     )
 
@@ -113,8 +117,8 @@ def overfitting(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
         passed,
         value,
         gate.max_overfitting,
-        f"Chosen on one half of the days, the best of {known[worst]['configurations']} ({worst}) is among the worse half"
-        f" on the other with probability {value:.2f} (allowed: {gate.max_overfitting:g}), and loses there with"
+        f"Chosen on one half of the days, the best of {known[worst]['configurations']} ({worst}) is among the worse"
+        f" half on the other with probability {value:.2f} (allowed: {gate.max_overfitting:g}), and loses there with"
         f" probability {loss:.2f} (or allowed: {gate.max_selection_loss:g}).",
         "" if passed else "what was chosen does not hold where it was not chosen",
     )

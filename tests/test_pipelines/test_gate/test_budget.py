@@ -67,7 +67,7 @@ def test_waiting_is_refused_in_words_and_spends_nothing():
 @settings(max_examples=3, deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_a_year_of_nights_on_noise_promotes_it_no_more_often_than_the_budget(seed):
-    """Nightly claims about one growing, useless stream: asked every night at a fixed level, most years find something."""
+    """Nightly claims about one growing, useless stream; asked at a fixed level, noise passes far more often."""
     rng = np.random.default_rng(seed)
     years, found, naive = 300, 0, 0
     for _ in range(years):

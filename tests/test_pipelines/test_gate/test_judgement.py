@@ -44,6 +44,7 @@ GOOD = {
             "best_baseline": "reversal",
             "skill_over_baseline": 0.02,
             "skill_low": 0.01,
+            "skill_high": 0.03,
             "strategy": {"trades": 640, "round_trips": 320, "max_drawdown": 0.2, "sharpe": 4.6},
             "monte_carlo": {"paths": 500, "block": 10.0},
             "trials": {"counted": 3, "sharpe_variance": 1e-4},
@@ -107,9 +108,9 @@ def test_good_evidence_passes():
         ("onnx_parity", {"onnx__rows": 0}),
         ("enough_trades", {"strategy__round_trips": 29}),
         ("enough_trades", {"strategy__round_trips": None}),
-        ("skill", {"skill_low": 0.0}),
-        ("skill", {"skill_low": -0.004}),
-        ("skill", {"skill_low": None}),
+        ("skill", {"skill_over_baseline": 0.0}),
+        ("skill", {"skill_over_baseline": -0.004}),
+        ("skill", {"skill_over_baseline": None}),
         ("deflated_sharpe", {"moments__sharpe_per_bar": 0.0085}),
         ("deflated_sharpe", {"moments__sharpe_per_bar": None}),
         ("drawdown", {"strategy__max_drawdown": 0.36}),
@@ -291,7 +292,7 @@ class TestAgainstChampion:
 
     def test_a_refresh_makes_no_claim_but_must_be_sound_and_earn(self):
         champion = Champion("3", "cc", "bb22", stream(1e-4))
-        weak = evidence(moments__sharpe_per_bar=0.001, skill_low=-0.1, overfitting__recipes__probability=0.9)
+        weak = evidence(moments__sharpe_per_bar=0.001, skill_over_baseline=-0.1, overfitting__recipes__probability=0.9)
         verdict = judge(weak, "1h", LEDGER, GATE, champion, stream(1e-4))
         assert (verdict["verdict"], verdict["number"]) == ("passed", None)
         assert {"skill", "deflated_sharpe", "error_budget", "overfitting"}.isdisjoint(
