@@ -107,8 +107,8 @@ def within_budget(level: Level, gate: GateParams) -> Ruling:
             False,
             None,
             gate.error_budget,
-            f"This recipe was asked about nearly the same bars; it may be asked again once its test ends at {level.until}"
-            f" or later ({gate.ask_again} of new bars). Every question spends a part of the budget of"
+            f"This recipe was asked about nearly the same bars; it may be asked again once its test ends at"
+            f" {level.until} or later ({gate.ask_again} of new bars). Every question spends a part of the budget of"
             f" {gate.error_budget:g}.",
             f"not asked again before its test ends at {level.until}",
         )

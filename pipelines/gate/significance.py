@@ -102,7 +102,7 @@ def overfitting(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
     Bailey, D. H., Borwein, J., López de Prado, M. and Zhu, Q. J. (2017), "The Probability of Backtest Overfitting",
     Journal of Computational Finance 20(4).
     """
-    told = {name: found for name, found in evidence["horizons"][horizon]["overfitting"].items()}
+    told = dict(evidence["horizons"][horizon]["overfitting"])
     known = {name: found for name, found in told.items() if number(found["probability"]) is not None}
     if not known:
         why = "; ".join(sorted({found["reason"] for found in told.values()}))
