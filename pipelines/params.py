@@ -298,8 +298,14 @@ class GateParams(Strict):
     """What a version must show before the champion's alias moves to it."""
 
     min_trades: Count
-    min_deflated_sharpe: Share
+    error_budget: Fraction
+    ask_again: Duration
     min_skill: float
+    max_overfitting: Share
+    max_selection_loss: Share
+    max_seed_spread: Positive
+    max_stress_loss: Share
+    max_latency_ms: Positive
     max_drawdown: Share
     max_onnx_difference: Positive
     confidence: Fraction

@@ -113,6 +113,8 @@ def fake_run(
     features = features.loc[bars.index]
     files.write_frame("data/features/features.parquet", features)
     evidence: dict[str, Any] = {"as_of": (bars.index[-1] + instrument.bar).isoformat(), "seed": 7, "horizons": {}}
+    evidence["test"] = {"first": bars.index[0].isoformat(), "last": bars.index[-1].isoformat()}
+    evidence["measured"] = {"latency_ms": {"p50": 1.0, "p99": 2.0}}
     evidence["instrument"] = {"symbol": instrument.symbol, "timeframe": instrument.timeframe}
     evidence["audit"] = {"clean": True, "control_caught": True, "checks": [{"compared": 9, "changed": 0}]}
     verdicts: dict[str, Any] = {}
@@ -157,6 +159,9 @@ def fake_run(
             "monte_carlo": {"paths": 100, "block": 5.0, "sharpe": {"p05": -1.0}},
             "trials": {"counted": 2, "effective": 1.5, "sharpe_variance": 1e-4},
             "moments": {"observations": 8700, "sharpe_per_bar": 0.05, "skewness": 0.0, "kurtosis": 3.0},
+            "overfitting": {"search": {"probability": None, "reason": "only 2 configurations"}},
+            "seeds": {"sharpe": {"values": [0.7, 0.8]}},
+            "stress": {"scenarios": [{"name": "gap", "loss": 0.1}]},
             "onnx": {"rows": 10, "max_difference": 1e-8},
             "deflated_sharpe": 0.4,
             "bundle": {"hash": identity, "recipe_sha256": recipe},
@@ -166,6 +171,8 @@ def fake_run(
             "bundle_hash": identity,
             "champion": champion,
             "question": "challenge" if champion else "first",
+            "number": 1,
+            "judged_hash": f"{identity} {passed}",
             "summary": "passed: all rules" if passed else "refused: no edge after costs",
         }
     files.write_json("data/train/history.json", dict.fromkeys(params.labels.horizons, EPOCHS))

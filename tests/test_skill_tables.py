@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from benchmarks.skill import known, null
-from benchmarks.skill.cells import inserted, measured
+from benchmarks._cells import inserted, measured
 from benchmarks.skill.forecasts import dataset, params_of
 from models.factory import FAMILIES
 from trading.markets.market import Market, draw

@@ -12,7 +12,7 @@ it was. `--page docs/skill.md` puts the table there.
 import argparse
 from pathlib import Path
 
-from benchmarks.skill.cells import HOME, inserted
+from benchmarks._cells import HOME, inserted
 from benchmarks.skill.forecasts import lightgbm_is_there
 from pipelines.settings import quiet_environment
 

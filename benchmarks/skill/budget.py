@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.skill.cells import markdown, measured
+from benchmarks._cells import markdown, measured
 from benchmarks.skill.forecasts import dataset, params_of
 from benchmarks.skill.real import bars_of
 from models.factory import FAMILIES

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.skill.cells import markdown, measured
+from benchmarks._cells import markdown, measured
 from benchmarks.skill.forecasts import ORDER, dataset, forecasts, params_of
 from models.factory import FAMILIES
 from trading.markets.market import EDGES, Market, attainable_accuracy, draw, expected_accuracy

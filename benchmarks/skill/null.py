@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.skill.cells import markdown, measured
+from benchmarks._cells import markdown, measured
 from benchmarks.skill.forecasts import dataset, params_of
 from pipelines.backtest.skill import skill
 from pipelines.backtest.walk_forward import fold_tasks, run_fold

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from sklearn.metrics import balanced_accuracy_score
 
-from benchmarks.skill.cells import HOME, markdown, measured
+from benchmarks._cells import HOME, markdown, measured
 from benchmarks.skill.forecasts import ORDER, dataset, forecasts, params_of
 from pipelines.importance.intervals import interval
 from pipelines.metrics import auc, log_loss

@@ -9,8 +9,10 @@ import pandas as pd
 from models.bundle import WALK_FORWARD
 from pipelines.artifacts import Artifacts, content_hash
 from pipelines.context import Context
+from pipelines.gate.budget import Asked
+from pipelines.gate.champion import Champion
 from pipelines.gate.identity import judged_hash
-from pipelines.gate.rules import Champion, judge
+from pipelines.gate.judgement import judge
 from pipelines.params import GateParams
 from pipelines.promotion.transaction import recover
 from pipelines.tracking import CHAMPION, Registered, Tracker, Trial
@@ -37,7 +39,8 @@ def run(context: Context) -> None:
         if verdict is None:
             stream = files.read_frame(f"data/backtest/{horizon}/curves.parquet")["net_return"]
             tried = with_returns(tracker, horizon)
-            verdict = judge(evidence, horizon, tried, gate, champion(tracker, horizon, live), stream)
+            held = champion(tracker, horizon, live)
+            verdict = judge(evidence, horizon, tried, gate, held, stream, asked(tracker, horizon))
         horizons[horizon] = verdict
     content = {"instrument": instrument.name, "as_of": evidence["as_of"], "horizons": horizons}
     files.write_json("data/gate/verdict.json", content)
@@ -72,6 +75,20 @@ def standing(
         return None
     stored: dict[str, Any] = tracker.document(live, "verdict.json")["horizons"][horizon]
     return stored if stored.get("judged_hash") == judged_hash(evidence, horizon, gate) else None
+
+
+def asked(tracker: Tracker, horizon: str) -> list[Asked]:
+    """Claims that were judged and registered, from the versions' tags."""
+    return [
+        Asked(
+            int(version.tags["claim"]),
+            version.tags["judged_hash"],
+            version.tags["recipe_sha256"],
+            pd.Timestamp(version.tags["test_last"]),
+        )
+        for version in tracker.versions(horizon)
+        if version.tags.get("claim")
+    ]
 
 
 def champion(tracker: Tracker, horizon: str, version: Registered | None) -> Champion | None:

@@ -127,6 +127,10 @@ def _register(
                 "recipe_sha256": spec["recipe_sha256"],
                 "seed": str(spec["seed"]),
                 "verdict": item.verdict["verdict"],
+                # What the error budget remembers; a refresh and a claim that was not asked have no number.
+                "claim": str(item.verdict["number"] or ""),
+                "judged_hash": item.verdict["judged_hash"],
+                "test_last": evidence["test"]["last"],
             },
             params={"params": spec["params"], "settings": spec.get("settings", {}), "seed": spec["seed"]},
             metrics=_measured(evidence["horizons"][item.horizon]),

@@ -166,7 +166,7 @@ def test_other_thresholds_or_other_evidence_are_another_question(make):
     assert text(again) == settled
 
     evidence = again.files.read_json("data/evidence/evidence.json")
-    evidence["horizons"]["4h"]["skill_low"] = -0.01
+    evidence["horizons"]["4h"]["strategy"]["sharpe"] = -0.01
     again.files.write_json("data/evidence/evidence.json", evidence)
     stage.run(again)
     assert again.files.read_json(VERDICT)["horizons"]["4h"]["verdict"] == "refused"

@@ -12,7 +12,7 @@ from pipelines.provenance import code_digest
 from pipelines.workers import process_map
 
 Cell = Mapping[str, Any]
-HOME = Path(__file__).resolve().parents[2]
+HOME = Path(__file__).resolve().parents[1]
 
 
 def measured(
@@ -31,7 +31,7 @@ def measured(
     workers
         Processes of one thread each.
     """
-    code = content_hash([code_digest(HOME), digest(HOME / "requirements.lock"), *map(digest, _scripts())])
+    code = content_hash([code_digest(HOME), digest(HOME / "requirements.lock"), *map(digest, _scripts(measure))])
     files = [results / f"{content_hash({'code': code, 'cell': cell})[:24]}.json" for cell in cells]
     results.mkdir(parents=True, exist_ok=True)
     missing = [place for place, file in enumerate(files) if not file.exists()]
@@ -74,8 +74,10 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _scripts() -> list[Path]:
-    return sorted(Path(__file__).parent.glob("*.py"))
+def _scripts(measure: Callable[..., object]) -> list[Path]:
+    """The files beside the one that measures, and this one."""
+    beside = Path(str(sys.modules[measure.__module__].__file__)).parent
+    return [Path(__file__), *sorted(beside.glob("*.py"))]
 
 
 def _shown(cell: Cell) -> str:

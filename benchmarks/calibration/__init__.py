@@ -1,0 +1,1 @@
+"""How often the whole machine promotes what it should, and what it should not."""
