@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.skill import known, null
 from benchmarks._cells import inserted, measured
+from benchmarks.skill import known, null
 from benchmarks.skill.forecasts import dataset, params_of
 from models.factory import FAMILIES
 from trading.markets.market import Market, draw

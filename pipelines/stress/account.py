@@ -49,11 +49,9 @@ class Account:
     def follow(self, bars: Mapping[str, pd.DataFrame], positions: pd.DataFrame) -> Simulation:
         """Trade positions, a column for each asset; funding is paid where bars have a rate."""
         alone = len(bars) == 1
-        # The simulator's clock of several assets counts nanoseconds, and takes other stamps for other bars.
-        stamps = pd.DatetimeIndex(positions.index).as_unit("ns")
         return simulate(
             next(iter(bars.values())) if alone else bars,
-            positions.iloc[:, 0] if alone else positions.set_axis(stamps),
+            positions.iloc[:, 0] if alone else positions,
             replace(self.costs, funding=all("funding_rate" in frame for frame in bars.values())),
             rebalance_band=self.rebalance_band,
             bars_per_year=self.bars_per_year,
