@@ -1,4 +1,4 @@
-"""One complete run in this process: the stages of ``dvc.yaml``, the gate and the registration, on a simulated market."""
+"""One complete run in this process: stages of ``dvc.yaml``, gate and registration, on a simulated market."""
 
 import importlib
 import shutil
@@ -28,7 +28,14 @@ SMALL: Mapping[str, Any] = {
     "labels": {"horizons": [HORIZON]},
     "positions": {"round_trips": 0.0},
     "models": {
-        "xgboost": {"crosses": 0, "n_estimators": 100, "max_depth": 2, "min_child_weight": 300.0},
+        "xgboost": {
+            "crosses": 0,
+            "n_estimators": 100,
+            "max_depth": 2,
+            "min_child_weight": 300.0,
+            "subsample": 1.0,
+            "colsample_bytree": 1.0,
+        },  # fmt: skip
         "voting": {"xgboost": 1.0},
     },
     "tune": {"trials": {"xgboost": 2}},
