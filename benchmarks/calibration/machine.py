@@ -35,7 +35,7 @@ SMALL: Mapping[str, Any] = {
             "min_child_weight": 300.0,
             "subsample": 1.0,
             "colsample_bytree": 1.0,
-        },  # fmt: skip
+        },
         "voting": {"xgboost": 1.0},
     },
     "tune": {"trials": {"xgboost": 2}},
