@@ -1,6 +1,4 @@
-"""TPE from given settings on, seeded for each place of a study: what is drawn does not depend on how often a worker was
-started.
-"""
+"""TPE from given settings on, seeded for each place of a study: it does not matter how often a worker was started."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
