@@ -26,6 +26,7 @@ from pipelines.backtest.walk_forward import FoldResult
 from pipelines.metrics import sharpe, sharpe_interval
 from pipelines.monte_carlo.blocks import optimal_blocks
 from pipelines.monte_carlo.bootstrap import bootstrap
+from pipelines.monte_carlo.estimate import Estimate, probability, quantile
 from pipelines.monte_carlo.timing import TimingTest, timing_test
 from trading.simulator import Simulation
 
@@ -163,22 +164,28 @@ def _monte_carlo(strategy: Strategy, traded: Simulation, seed: int) -> tuple[dic
         periods_per_year=strategy.instrument.bars_per_year,
         fan_points=_FAN_POINTS,
     )
-    quantiles = {
-        name: dict(zip(("p05", "p50", "p95"), _quantiles(result.statistics[name].to_numpy()), strict=True))
-        for name in ("sharpe", "total_return", "max_drawdown")
+    names = ("sharpe", "total_return", "max_drawdown", "time_under_water")
+    quantiles = {name: _quantiles(result.statistics[name]) for name in names}
+    chances = {
+        "probability_of_loss": probability(result.statistics["total_return"] < 0),
+        "probability_of_ruin": probability(result.ruined(settings.ruin)),
     }
-    more = {
-        "paths": settings.paths,
-        "block": blocks.length,
-        "probability_of_loss": (result.statistics["total_return"] < 0).mean(),
-    }
-    return quantiles | more, result.fan
+    values = {name: {at: found.value for at, found in row.items()} for name, row in quantiles.items()}
+    # Monte Carlo standard errors, under the names of what they are of.
+    errors = {name: {at: found.error for at, found in row.items()} for name, row in quantiles.items()}
+    return (
+        values
+        | {name: found.value for name, found in chances.items()}
+        | {"paths": settings.paths, "block": blocks.length}
+        | {"errors": errors | {name: found.error for name, found in chances.items()}},
+        result.fan,
+    )
 
 
-def _quantiles(values: np.ndarray) -> np.ndarray:
+def _quantiles(draws: pd.Series) -> dict[str, Estimate]:
     """Quantiles over the paths that have a value: one on which nothing moved has no Sharpe ratio."""
-    known = values[np.isfinite(values)]
-    return np.quantile(known, [0.05, 0.5, 0.95]) if len(known) else np.full(3, np.nan)
+    known = draws[np.isfinite(draws)]
+    return {name: quantile(known, q) for name, q in (("p05", 0.05), ("p50", 0.5), ("p95", 0.95))}
 
 
 def _fold(
