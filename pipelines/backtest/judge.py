@@ -27,11 +27,12 @@ from pipelines.metrics import sharpe, sharpe_interval
 from pipelines.monte_carlo.blocks import optimal_blocks
 from pipelines.monte_carlo.bootstrap import bootstrap
 from pipelines.monte_carlo.estimate import Estimate, probability, quantile
-from pipelines.monte_carlo.timing import TimingTest, timing_test
+from pipelines.monte_carlo.timing import Shuffle, TimingTest, timing_test
 from trading.simulator import Simulation
 
 # Rows of the fan: what a plot can show.
 _FAN_POINTS = 200
+_SHUFFLES: tuple[Shuffle, Shuffle] = ("rotation", "runs")
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,15 @@ def judge(
     traded = simulated["vote"]
     others = comparisons(strategy, bars, positions)
     seed = int(np.random.default_rng([params.seed, horizon_bars]).integers(2**31))
-    timing = timing_test(
-        positions,
-        lambda shuffled: strategy.simulate(window, shuffled).metrics["sharpe"],
-        "rotation",
-        params.backtest.random_paths,
-        seed,
+    rotated, reordered = (
+        timing_test(
+            positions,
+            lambda shuffled: strategy.simulate(window, shuffled).metrics["sharpe"],
+            shuffle,
+            params.backtest.random_paths,
+            seed,
+        )
+        for shuffle in _SHUFFLES
     )
     measured = skill(predictions, bars, members, horizon_bars, confidence)
     interval = sharpe_interval(traded.returns, strategy.instrument.bars_per_year, confidence)
@@ -118,7 +122,8 @@ def judge(
             "break_even_curve": break_even_curve(
                 strategy, window, positions, params.backtest.break_even_bps, confidence
             ),
-            "comparison": {name: dict(summary(other)) for name, other in others.items()} | {"random": _random(timing)},
+            "comparison": {name: dict(summary(other)) for name, other in others.items()}
+            | {"random": _random(rotated) | {"runs": _random(reordered)}},
             "monte_carlo": carlo,
             "calibration": reliability(predictions["vote"], predictions["label"], horizon_bars, confidence),
             "brier": brier_decomposition(predictions["vote"], predictions["label"]),
@@ -141,7 +146,7 @@ def _moments(traded: Simulation) -> dict[str, float]:
     }
 
 
-def _random(timing: TimingTest) -> dict[str, float]:
+def _random(timing: TimingTest) -> dict[str, Any]:
     """What the same positions at other times earned, and how likely that is to be as much as theirs."""
     finite = timing.others[np.isfinite(timing.others)]
     keys = ("sharpe_mean", "sharpe_p05", "sharpe_p95", "beaten", "p_value", "p_value_error")

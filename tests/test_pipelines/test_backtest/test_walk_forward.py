@@ -77,6 +77,8 @@ def test_a_planted_edge_is_found_and_its_feature_is_named(
     assert found["break_even_curve"]["zero_bps"] > found["break_even_curve"]["own_bps"]
     assert found["skill"]["vote"]["accuracy"] == pytest.approx(2 / 3, abs=0.05)
     assert found["skill_low"] > 0
+    for test in (found["comparison"]["random"], found["comparison"]["random"]["runs"]):
+        assert test["p_value"] == pytest.approx(1 / (test["paths"] + 1))
     carlo = found["monte_carlo"]
     assert 0 < carlo["time_under_water"]["p05"] < carlo["time_under_water"]["p95"] <= len(streams)
     assert 0 <= carlo["probability_of_ruin"] <= carlo["probability_of_loss"] <= 1
