@@ -197,6 +197,7 @@ class MonteCarloParams(Strict):
     """Stationary bootstrap of the strategy's returns."""
 
     paths: Count
+    ruin: Fraction
 
 
 class ConformalParams(Strict):

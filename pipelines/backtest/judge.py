@@ -26,11 +26,13 @@ from pipelines.backtest.walk_forward import FoldResult
 from pipelines.metrics import sharpe, sharpe_interval
 from pipelines.monte_carlo.blocks import optimal_blocks
 from pipelines.monte_carlo.bootstrap import bootstrap
-from pipelines.monte_carlo.timing import TimingTest, timing_test
+from pipelines.monte_carlo.estimate import Estimate, probability, quantile
+from pipelines.monte_carlo.timing import Shuffle, TimingTest, timing_test
 from trading.simulator import Simulation
 
 # Rows of the fan: what a plot can show.
 _FAN_POINTS = 200
+_SHUFFLES: tuple[Shuffle, Shuffle] = ("rotation", "runs")
 
 
 @dataclass(frozen=True)
@@ -89,12 +91,15 @@ def judge(
     traded = simulated["vote"]
     others = comparisons(strategy, bars, positions)
     seed = int(np.random.default_rng([params.seed, horizon_bars]).integers(2**31))
-    timing = timing_test(
-        positions,
-        lambda shuffled: strategy.simulate(window, shuffled).metrics["sharpe"],
-        "rotation",
-        params.backtest.random_paths,
-        seed,
+    rotated, reordered = (
+        timing_test(
+            positions,
+            lambda shuffled: strategy.simulate(window, shuffled).metrics["sharpe"],
+            shuffle,
+            params.backtest.random_paths,
+            seed,
+        )
+        for shuffle in _SHUFFLES
     )
     measured = skill(predictions, bars, members, horizon_bars, confidence)
     interval = sharpe_interval(traded.returns, strategy.instrument.bars_per_year, confidence)
@@ -117,7 +122,8 @@ def judge(
             "break_even_curve": break_even_curve(
                 strategy, window, positions, params.backtest.break_even_bps, confidence
             ),
-            "comparison": {name: dict(summary(other)) for name, other in others.items()} | {"random": _random(timing)},
+            "comparison": {name: dict(summary(other)) for name, other in others.items()}
+            | {"random": _random(rotated) | {"runs": _random(reordered)}},
             "monte_carlo": carlo,
             "calibration": reliability(predictions["vote"], predictions["label"], horizon_bars, confidence),
             "brier": brier_decomposition(predictions["vote"], predictions["label"]),
@@ -140,7 +146,7 @@ def _moments(traded: Simulation) -> dict[str, float]:
     }
 
 
-def _random(timing: TimingTest) -> dict[str, float]:
+def _random(timing: TimingTest) -> dict[str, Any]:
     """What the same positions at other times earned, and how likely that is to be as much as theirs."""
     finite = timing.others[np.isfinite(timing.others)]
     keys = ("sharpe_mean", "sharpe_p05", "sharpe_p95", "beaten", "p_value", "p_value_error")
@@ -163,22 +169,28 @@ def _monte_carlo(strategy: Strategy, traded: Simulation, seed: int) -> tuple[dic
         periods_per_year=strategy.instrument.bars_per_year,
         fan_points=_FAN_POINTS,
     )
-    quantiles = {
-        name: dict(zip(("p05", "p50", "p95"), _quantiles(result.statistics[name].to_numpy()), strict=True))
-        for name in ("sharpe", "total_return", "max_drawdown")
+    names = ("sharpe", "total_return", "max_drawdown", "time_under_water")
+    quantiles = {name: _quantiles(result.statistics[name]) for name in names}
+    chances = {
+        "probability_of_loss": probability(result.statistics["total_return"] < 0),
+        "probability_of_ruin": probability(result.ruined(settings.ruin)),
     }
-    more = {
-        "paths": settings.paths,
-        "block": blocks.length,
-        "probability_of_loss": (result.statistics["total_return"] < 0).mean(),
-    }
-    return quantiles | more, result.fan
+    values = {name: {at: found.value for at, found in row.items()} for name, row in quantiles.items()}
+    # Monte Carlo standard errors, under the names of what they are of.
+    errors = {name: {at: found.error for at, found in row.items()} for name, row in quantiles.items()}
+    return (
+        values
+        | {name: found.value for name, found in chances.items()}
+        | {"paths": settings.paths, "block": blocks.length}
+        | {"errors": errors | {name: found.error for name, found in chances.items()}},
+        result.fan,
+    )
 
 
-def _quantiles(values: np.ndarray) -> np.ndarray:
+def _quantiles(draws: pd.Series) -> dict[str, Estimate]:
     """Quantiles over the paths that have a value: one on which nothing moved has no Sharpe ratio."""
-    known = values[np.isfinite(values)]
-    return np.quantile(known, [0.05, 0.5, 0.95]) if len(known) else np.full(3, np.nan)
+    known = draws[np.isfinite(draws)]
+    return {name: quantile(known, q) for name, q in (("p05", 0.05), ("p50", 0.5), ("p95", 0.95))}
 
 
 def _fold(

@@ -77,6 +77,14 @@ def test_a_planted_edge_is_found_and_its_feature_is_named(
     assert found["break_even_curve"]["zero_bps"] > found["break_even_curve"]["own_bps"]
     assert found["skill"]["vote"]["accuracy"] == pytest.approx(2 / 3, abs=0.05)
     assert found["skill_low"] > 0
+    for test in (found["comparison"]["random"], found["comparison"]["random"]["runs"]):
+        assert test["p_value"] == pytest.approx(1 / (test["paths"] + 1))
+    carlo = found["monte_carlo"]
+    assert 0 < carlo["time_under_water"]["p05"] < carlo["time_under_water"]["p95"] <= len(streams)
+    assert 0 <= carlo["probability_of_ruin"] <= carlo["probability_of_loss"] <= 1
+    for name in ("sharpe", "total_return", "max_drawdown", "time_under_water"):
+        assert 0 < carlo["errors"][name]["p50"] < carlo[name]["p95"] - carlo[name]["p05"]
+    assert 0 < carlo["errors"]["probability_of_loss"] < 0.1
     features, by_fold = worth(judged, trees, horizon_bars=1, bar=instrument.bar)
     first, second, *_ = features["importance"]
     assert first["feature"] == "a"
@@ -182,6 +190,8 @@ def test_a_strategy_that_never_trades_is_judged_without_numbers_out_of_nothing(
     folds = [run_fold(task) for task in tasks(dear, data, instrument)]
     found = judge(Strategy(dear, instrument, "1h"), bars, folds, "recipe", 0.95).metrics
     assert found["strategy"]["trades"] == 0
+    assert np.isnan(found["monte_carlo"]["sharpe"]["p50"])
+    assert found["monte_carlo"]["probability_of_ruin"] == 0.0
     assert found["moments"]["sharpe_per_bar"] == 0.0
     assert np.isnan(found["strategy"]["sharpe"])
     assert np.isnan(found["comparison"]["random"]["beaten"])
