@@ -25,11 +25,19 @@ FAMILIES: Mapping[str, str] = {
 }
 BASELINES: Mapping[str, str] = {
     "buy_and_hold": "buy and hold",
+    "flat": "doing nothing",
     "train_majority": "always the training majority",
     "test_majority": "always the test majority",
     "reversal": "bet against the last bar",
     "constant": "constant 50%",
     "random": "random trader, same turnover",
+}
+COSTS: Mapping[str, str] = {
+    "fees": "fees",
+    "spread_cost": "spread and slippage",
+    "impact_cost": "impact on the price",
+    "funding": "funding",
+    "borrow": "borrowing",
 }
 RULES: Mapping[str, str] = {
     "audit_clean": "nothing sees the future",

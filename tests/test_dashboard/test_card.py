@@ -12,8 +12,8 @@ from markdown_it import MarkdownIt
 
 from dashboard import figures
 from dashboard.card import Card, card
-from dashboard.card_section import Section
 from dashboard.card_pages import CARDS, command_of, to_html, to_markdown, write_cards
+from dashboard.card_section import Section
 from dashboard.report import write_report
 from pipelines.context import Context
 from pipelines.params import Params, RunIdentity
