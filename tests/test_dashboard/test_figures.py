@@ -15,7 +15,7 @@ RATIOS = {"sharpe": [2.0, 0.5, None], "sharpe_low": [1.0, -0.5, None], "sharpe_h
 
 
 def _ratios() -> pd.DataFrame:
-    return pd.DataFrame({"sharpe": 1.0, "low": 0.0, "high": 2.0}, index=INDEX[:40])
+    return pd.DataFrame({"sharpe": 1.0, "low": 0.0, "high": 2.0}, index=INDEX[::125])
 
 
 def _curves() -> pd.DataFrame:
