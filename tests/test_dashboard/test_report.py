@@ -168,13 +168,13 @@ def test_it_says_how_far_the_result_can_be_trusted(fill: Callable[..., Context],
         "10,000 1.87 [0.01, 3.74] +139.1% 34% 10,178",
         "in 26.7% of 12,870 splits",
         "No probability: 3 configurations traded over the same days; 4 are needed.",
-        "0.012 , decided by “buy and hold”",
+        "which is “buy and hold”: 0.012",
         "doing nothing +3.0 0.010 [0.009, 0.010] 0.011 [0.010, 0.011]",
         "above 0, no skill 4.27 years",
-        "never: the Sharpe ratio is not above what luck would show",
+        "never, for the luckiest of 6 independent trials: the Sharpe ratio is not above what luck would show",
         "Sharpe ratio 1.10 1.17 0.25 0.80 1.50",
         "Sharpe ratio 2.20 1.10 −0.20 1.00 1.90",
-        "20% of the paths that stand below 0",
+        "20% of the paths stand below 0",
     ):
         assert said in text
 
