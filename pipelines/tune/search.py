@@ -119,7 +119,7 @@ def work(study: "optuna.Study", task: StudyTask, *, wait: bool, until: float = f
 
     from pipelines.tune.sampler import SeededByPlace
 
-    sampler = SeededByPlace(task.params.seed, task.params.tune.startup_trials)
+    sampler = SeededByPlace(task.params.seed, task.params.tune.startup_trials, task.base)
     study.sampler = sampler
     undertaker, folds = Undertaker(study, task.database.grace), splits(task)
     taken = cuts = 0

@@ -30,6 +30,14 @@ def test_every_trial_is_kept_and_the_best_one_is_the_best(task: StudyTask) -> No
     assert all(np.isfinite(list(trial["metrics"].values())).all() for trial in result.trials)
 
 
+def test_the_first_trial_has_the_settings_of_params_as_near_as_the_ranges_allow(task: StudyTask) -> None:
+    space, first = task.space, run_study(task).trials[0]["params"]
+    assert set(first) == set(space)
+    for name, span in space.items():
+        assert first[name] == min(max(task.base[name], span.low), span.high)
+    assert any(span.low <= task.base[name] <= span.high for name, span in space.items())
+
+
 def test_a_finished_study_is_not_run_again(task: StudyTask, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run_study(task)
 
