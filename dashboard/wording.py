@@ -48,6 +48,12 @@ RULES: Mapping[str, str] = {
     "deflated_sharpe": "significant after all trials",
     "drawdown": "drawdown within the limit",
     "against_champion": "against the champion",
+    "latency": "fast enough to be served",
+    "stress": "a crash would be bearable",
+    "seed_spread": "the seed does not decide",
+    "earning": "earns money after costs",
+    "error_budget": "within the budget for promoting noise",
+    "overfitting": "what was chosen holds elsewhere",
 }
 QUESTIONS: Mapping[str, str] = {
     "first": "Is it good enough to be the first champion?",
