@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from commands import audit, card, data, features, promotion, simulate, stress, tune
+from commands import audit, card, compare, data, features, promotion, simulate, stress, tune
 from commands.console import load_settings, mendable, print_json, stdout_reserved
 
 app = typer.Typer(
@@ -205,6 +205,7 @@ app.command()(audit.audit)
 app.command()(stress.stress)
 app.command()(tune.tune)
 app.command()(card.card)
+app.command()(compare.compare)
 app.command()(promotion.promote)
 app.command()(promotion.rollback)
 app.command()(promotion.history)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from dashboard import figures
-from dashboard.card import Card, Section, card
+from dashboard.card import Card, card
+from dashboard.card_section import Section
 from pipelines.context import Context
 from pipelines.exchange.source import venue_of
 from pipelines.params import Params, RunIdentity, overlay

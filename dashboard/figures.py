@@ -48,10 +48,10 @@ def performance(name: str, curves: pd.DataFrame) -> str:
         above.set_xlim(lines.index[0], lines.index[-1])
         above.set_ylabel("value of 1 invested")
         below.set_ylabel("below its peak")
-        _legend(above, narrow, reverse=True)
+        legend(above, narrow, reverse=True)
         _percentages(below)
-        _dates(below, narrow)
-        _margins(figure, narrow)
+        dates(below, narrow)
+        margins(figure, narrow)
 
     return both_widths(name, draw, (13.4, 5.4), 4.9)
 
@@ -82,8 +82,8 @@ def fan(name: str, quantiles: pd.DataFrame, bars_per_day: float) -> str:
         axes.set_xlim(days[0], days[-1])
         axes.set_xlabel("days")
         axes.set_ylabel("value of 1 invested")
-        _legend(axes, narrow)
-        _margins(figure, narrow)
+        legend(axes, narrow)
+        margins(figure, narrow)
 
     return both_widths(name, draw, (7.0, 5.6), 4.2)
 
@@ -127,8 +127,8 @@ def calibration(name: str, bins: Sequence[Mapping[str, Any]]) -> str:
         below.xaxis.set_major_formatter(lambda value, _: percent(value, 0))
         below.yaxis.set_major_formatter(lambda value, _: number(value, 0))
         below.locator_params(axis="y", nbins=3)
-        _legend(above, narrow)
-        _margins(figure, narrow)
+        legend(above, narrow)
+        margins(figure, narrow)
 
     return both_widths(name, draw, (7.0, 4.4), 4.6)
 
@@ -171,7 +171,7 @@ def importance(name: str, features: Sequence[Mapping[str, Any]], most: int = 12)
         axes.xaxis.set_major_formatter(lambda value, _: plain(round(value * 1000, 6)))
         axes.set_xlabel("log loss added when shuffled, thousandths")
         axes.margins(y=0.03)
-        _margins(figure, narrow, left=0.25 + 0.088 * max(map(len, names), default=0), top=0.1)
+        margins(figure, narrow, left=0.25 + 0.088 * max(map(len, names), default=0), top=0.1)
 
     height = 0.9 + 0.3 * len(shown)
     return both_widths(name, draw, (7.0, height), height)
@@ -228,7 +228,8 @@ def _thin_lows(drawdown: pd.DataFrame) -> pd.DataFrame:
     return lows.set_index(drawdown.index[np.unique(stretch, return_index=True)[1]])
 
 
-def _legend(axes: "Axes", narrow: bool, reverse: bool = False) -> None:
+def legend(axes: "Axes", narrow: bool, reverse: bool = False) -> None:
+    """What the lines are, above the axes."""
     handles, labels = axes.get_legend_handles_labels()
     step = -1 if reverse else 1
     columns = 1 if narrow else len(labels)
@@ -244,22 +245,23 @@ def _legend(axes: "Axes", narrow: bool, reverse: bool = False) -> None:
     )
 
 
-def _margins(figure: "Figure", narrow: bool, left: float = 0.8, top: float = 0.0) -> None:
+def margins(figure: "Figure", narrow: bool, left: float = 0.8, top: float = 0.0, right: float = 0.15) -> None:
     """Room for labels, in inches. Measuring text takes longer than drawing, and depends on the fonts at hand."""
     width, height = figure.get_size_inches()
     top = top or (0.85 if narrow else 0.4)
     figure.subplots_adjust(
-        left=left / width, right=1 - 0.15 / width, bottom=0.6 / height, top=1 - top / height, hspace=0.14
+        left=left / width, right=1 - right / width, bottom=0.6 / height, top=1 - top / height, hspace=0.14
     )
     for axes in figure.axes:
-        axes.yaxis.set_label_coords((0.16 - left) / (width - left - 0.15), 0.5)
+        axes.yaxis.set_label_coords((0.16 - left) / (width - left - right), 0.5)
 
 
 def _percentages(axes: "Axes") -> None:
     axes.yaxis.set_major_formatter(lambda value, _: percent(value, 0))
 
 
-def _dates(axes: "Axes", narrow: bool) -> None:
+def dates(axes: "Axes", narrow: bool) -> None:
+    """Dates below the axes, few enough to be read."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     locator = AutoDateLocator(minticks=3, maxticks=4 if narrow else 9)

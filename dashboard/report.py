@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from dashboard import figures, wording
+from dashboard import evidence_figures, figures, wording
+from dashboard.history import WINDOW_DAYS, drawdowns, monthly_returns, rolling_sharpe
 from dashboard.wording import MISSING
 from pipelines.context import Context
 from trading.errors import WorkspaceError
@@ -83,7 +85,7 @@ def render(
     evidence, verdict
         Content of their JSON files.
     curves
-        For each horizon ``equity`` and ``buy_and_hold`` on the test bars.
+        For each horizon ``equity``, ``buy_and_hold`` and ``net_return`` on the test bars.
     fans
         For each horizon quantiles ``p05 p25 p50 p75 p95`` of resampled equity over bars.
     bars_per_day
@@ -146,6 +148,10 @@ def render(
             "fan": figures.fan(f"{name}-fan", fans[name], bars_per_day),
             "calibration": figures.calibration(f"{name}-calibration", one["calibration"]),
             "importance": figures.importance(f"{name}-importance", one["importance"]),
+            "months": _months(curves[name]["equity"]),
+            "drawdowns": drawdowns(curves[name]["equity"]),
+            "costs": _costs(one["strategy"]),
+            **_doubts(name, one, curves[name]["net_return"], bars_per_day, evidence["confidence"]),
         }
         for number, (name, one) in enumerate(wording.by_length(evidence["horizons"]))
     ]
@@ -157,6 +163,7 @@ def render(
         questions=wording.QUESTIONS,
         selections=wording.SELECTIONS,
         interval=_interval,
+        window_days=WINDOW_DAYS,
     )
 
 
@@ -176,6 +183,52 @@ def _optional(say: Any) -> Any:
         return text
 
     return said
+
+
+def _doubts(
+    name: str, one: Mapping[str, Any], returns: pd.Series, bars_per_day: float, confidence: float
+) -> dict[str, Any]:
+    """Pictures of what the evidence has measured; None where there is nothing to draw."""
+    ratios = rolling_sharpe(returns, bars_per_day, confidence)
+    costs, capacity = one.get("break_even_curve") or {}, (one.get("stress") or {}).get("capacity") or {}
+    chosen = {kind: (found or {}).get("logits") for kind, found in (one.get("overfitting") or {}).items()}
+    return {
+        "rolling": evidence_figures.rolling_sharpe(f"{name}-rolling", ratios) if len(ratios) else None,
+        "break_even": evidence_figures.break_even(f"{name}-break-even", costs) if _measured(costs) else None,
+        "capacity": evidence_figures.capacity(f"{name}-capacity", capacity) if _measured(capacity) else None,
+        "overfitting": {
+            kind: evidence_figures.overfitting(f"{name}-overfitting-{kind}", logits) if logits else None
+            for kind, logits in chosen.items()
+        },
+    }
+
+
+def _measured(curve: Mapping[str, Any]) -> bool:
+    return any(value is not None for value in curve.get("sharpe") or ())
+
+
+def _costs(strategy: Mapping[str, Any]) -> list[tuple[str, float | None, float | None]]:
+    """What was paid for, with its share of all; kinds that a run does not know are left out."""
+    paid = [(words, strategy.get(key)) for key, words in wording.COSTS.items() if key in strategy]
+    total = sum(amount or 0.0 for _, amount in paid)
+    return [(words, amount, None if amount is None or not total else amount / total) for words, amount in paid]
+
+
+def _months(equity: pd.Series) -> list[dict[str, Any]]:
+    """Rows of the heat map; a cell's share of colour grows with its return, up to that of the largest one."""
+    table = monthly_returns(equity)
+    largest = float(np.nanmax(np.abs(table.drop(columns="year").to_numpy()))) or 1.0
+    return [
+        {
+            "year": year,
+            "total": row["year"],
+            "cells": [
+                {"value": value, "share": None if pd.isna(value) else round(45 * abs(value) / largest)}
+                for value in row.drop("year")
+            ],
+        }
+        for year, row in table.iterrows()
+    ]
 
 
 def _baseline(one: Mapping[str, Any]) -> float | None:

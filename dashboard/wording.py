@@ -25,11 +25,19 @@ FAMILIES: Mapping[str, str] = {
 }
 BASELINES: Mapping[str, str] = {
     "buy_and_hold": "buy and hold",
+    "flat": "doing nothing",
     "train_majority": "always the training majority",
     "test_majority": "always the test majority",
     "reversal": "bet against the last bar",
     "constant": "constant 50%",
     "random": "random trader, same turnover",
+}
+COSTS: Mapping[str, str] = {
+    "fees": "fees",
+    "spread_cost": "spread and slippage",
+    "impact_cost": "impact on the price",
+    "funding": "funding",
+    "borrow": "borrowing",
 }
 RULES: Mapping[str, str] = {
     "audit_clean": "nothing sees the future",
@@ -40,6 +48,12 @@ RULES: Mapping[str, str] = {
     "deflated_sharpe": "significant after all trials",
     "drawdown": "drawdown within the limit",
     "against_champion": "against the champion",
+    "latency": "fast enough to be served",
+    "stress": "a crash would be bearable",
+    "seed_spread": "the seed does not decide",
+    "earning": "earns money after costs",
+    "error_budget": "within the budget for promoting noise",
+    "overfitting": "what was chosen holds elsewhere",
 }
 QUESTIONS: Mapping[str, str] = {
     "first": "Is it good enough to be the first champion?",

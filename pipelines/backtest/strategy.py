@@ -111,5 +111,5 @@ def summary(simulation: Simulation) -> Mapping[str, float]:
         "trades",
         "turnover_per_year",
     )
-    more = ("exposure", "fees", "spread_cost", "break_even_bps")
+    more = ("exposure", "fees", "spread_cost", "impact_cost", "funding", "borrow", "break_even_bps")
     return {key: simulation.metrics[key] for key in (*keys, *more)}

@@ -11,8 +11,9 @@ import pytest
 from markdown_it import MarkdownIt
 
 from dashboard import figures
-from dashboard.card import Card, Section, card
+from dashboard.card import Card, card
 from dashboard.card_pages import CARDS, command_of, to_html, to_markdown, write_cards
+from dashboard.card_section import Section
 from dashboard.report import write_report
 from pipelines.context import Context
 from pipelines.params import Params, RunIdentity
@@ -76,7 +77,8 @@ def test_it_says_what_the_files_say(
     assert ["constant 50%", "–", "–", "0.6931", "0.2500", "–"] in found["Skill"]
     money = dict(row[:2] for row in found["Money after costs"])
     assert money["Sharpe ratio a year"] == "2.20 [0.35, 4.02]"
-    assert money["deflated Sharpe: not the luck of the best of 11 trials"] == "88.0%"
+    assert money["deflated Sharpe: not the luck of the best of 6 independent trials"] == "88.0%"
+    assert money["the same after all 11 trials in the ledger"] == "88.0%"
     assert found["Gate"][0] == ["rule", "result", "reason"]
     assert [row[1] for row in found["Gate"][1:]] == ["pass" if r["passed"] else "FAIL" for r in verdict["rules"]]
     (refused,) = [row for row in found["Gate"] if row[0] == "better than the best rule without skill"]

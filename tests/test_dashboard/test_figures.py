@@ -5,9 +5,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard import figures
+from dashboard import evidence_figures, figures
 
 INDEX = pd.date_range("2019-01-01", periods=5000, freq="h", tz="UTC", name="timestamp")
+
+
+# The last could not be measured.
+RATIOS = {"sharpe": [2.0, 0.5, None], "sharpe_low": [1.0, -0.5, None], "sharpe_high": [3.0, 1.5, None]}
+
+
+def _ratios() -> pd.DataFrame:
+    return pd.DataFrame({"sharpe": 1.0, "low": 0.0, "high": 2.0}, index=INDEX[::125])
 
 
 def _curves() -> pd.DataFrame:
@@ -45,6 +53,13 @@ def _drawings() -> dict[str, str]:
         "fan": figures.fan("b", fan, 24.0),
         "calibration": figures.calibration("c", bins),
         "importance": figures.importance("d", features),
+        "rolling": evidence_figures.rolling_sharpe("e", _ratios()),
+        "break_even": evidence_figures.break_even(
+            "f", {"cost_bps": [0, 5, 9], "own_bps": 7.0, "zero_bps": 6.0} | RATIOS
+        ),
+        "capacity": evidence_figures.capacity("g", {"capital": [1e3, 1e6, 1e9], "free_sharpe": 3.0} | RATIOS),
+        "overfitting": evidence_figures.overfitting("h", {"value": [-1.1, 0.0, 1.1], "count": [10, 5, 5]}),
+        "overlaid": evidence_figures.overlaid("i", _curves()),
     }
 
 
@@ -128,3 +143,12 @@ def test_a_whisker_without_values_is_only_a_rail() -> None:
         "mark",
         "dot",
     ]
+
+
+def test_they_say_what_was_measured(drawings: dict[str, str]) -> None:
+    assert "paid: 7.0 bps" in drawings["break_even"]
+    assert "zero: 6.0 bps" in drawings["break_even"]
+    for capital in ("1k", "1m", "1bn"):
+        assert f">{capital}<" in drawings["capacity"]
+    # Ten of twenty splits chose what fell below the median.
+    assert ">50%<" in drawings["overfitting"]

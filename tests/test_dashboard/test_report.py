@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dashboard import figures
+from dashboard import evidence_figures, figures
 from dashboard.report import REPORT, write_report
 from pipelines.context import Context
 from trading.errors import StageError, WorkspaceError
@@ -17,6 +17,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without pictures: they have tests of their own, and take seconds."""
     for name in ("performance", "fan", "calibration", "importance"):
         monkeypatch.setattr(figures, name, lambda *_, **__: "<svg></svg>")
+    for name in ("rolling_sharpe", "break_even", "capacity", "overfitting"):
+        monkeypatch.setattr(evidence_figures, name, lambda *_, **__: "<svg></svg>")
 
 
 class _Balance(HTMLParser):
@@ -65,7 +67,8 @@ def test_a_whole_report(fill: Callable[..., Context], evidence: dict[str, Any]) 
     assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", html)
     assert html.count('<svg class="whisker"') == 2
     assert "model card" not in html
-    assert html.count('<div class="wide">') == html.count('<div class="narrow">') == 4
+    assert html.count('<div class="wide">') == html.count('<div class="narrow">') == 8
+    assert len(html) < 2_000_000
 
 
 @pytest.mark.usefixtures("quick")
@@ -145,6 +148,35 @@ def _emptied(value: object) -> object:
             return value
         case _:
             return None
+
+
+@pytest.mark.usefixtures("quick")
+def test_it_says_how_far_the_result_can_be_trusted(fill: Callable[..., Context], evidence: dict[str, Any]) -> None:
+    evidence["horizons"] = {"4h": evidence["horizons"]["4h"]}
+    one = evidence["horizons"]["4h"]
+    one["strategy"] |= {"impact_cost": 0.0, "funding": 0.1, "borrow": 0.0}
+    one["combinatorial"] = {"groups": 6, "test_groups": 2, "splits": 15, "paths": [{}] * 5, "below_zero": 0.2}
+    one["combinatorial"] |= {"correlation": 0.8, "sharpe": {"mean": 1.1, "p05": -0.2, "p50": 1.0, "p95": 1.9}}
+    text = _text(write_report(fill(), {}).read_text(encoding="utf-8"))
+    for said in (
+        "fees 0.1900 52% spread and slippage 0.0780 21% impact on the price 0.0000 0% funding 0.1000 27%",
+        "reached at 17.4 basis points a side",
+        "hash war 2018 11 22.3% 9.0% −7.1% 28.7% 15.8% not in time 92% 50% 8%",
+        "gap down 24.3% 10.3% −3.8% 28.9% 29.0% 108 75% 50% 17%",
+        "Left out: correlation to one (needs several assets).",
+        "Half of the ratio without impact, 3.01, is left at 19,529",
+        "10,000 1.87 [0.01, 3.74] +139.1% 34% 10,178",
+        "in 26.7% of 12,870 splits",
+        "No probability: 3 configurations traded over the same days; 4 are needed.",
+        "which is “buy and hold”: 0.012",
+        "doing nothing +3.0 0.010 [0.009, 0.010] 0.011 [0.010, 0.011]",
+        "above 0, no skill 4.27 years",
+        "never, for the luckiest of 6 independent trials: the Sharpe ratio is not above what luck would show",
+        "Sharpe ratio 1.10 1.17 0.25 0.80 1.50",
+        "Sharpe ratio 2.20 1.10 −0.20 1.00 1.90",
+        "20% of the paths stand below 0",
+    ):
+        assert said in text
 
 
 @pytest.mark.usefixtures("quick")
