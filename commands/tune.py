@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.console import load_settings, mendable, print_json, stdout_reserved
+from commands.finished import latest, own_root
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,23 +54,17 @@ def _workspace(settings: "Settings", symbol: str | None, timeframe: str | None) 
     StageError
         If there is none.
     """
-    from pipelines.params import read_run
     from trading.errors import StageError
-    from trading.instrument import Instrument
 
-    base = read_run(settings.home / "run.yaml")
-    instrument = Instrument.parse(symbol or base.symbol, timeframe or base.timeframe)
-    own = settings.state / "workspaces" / instrument.name
-    roots = [settings.home] if base.instrument == instrument and settings.home == settings.state else []
-    labelled = [root for root in (*roots, own) if (root / "data" / "labels").is_dir() and (root / "run.yaml").exists()]
-    if not labelled:
+    instrument, root = latest(settings, symbol, timeframe, "labels")
+    if root is None:
         raise StageError(
             f"no run of {instrument.symbol} {instrument.timeframe} has come as far as tuning",
-            where=str(own),
+            where=str(own_root(settings, instrument)),
             rule="a worker joins the studies of a run",
             remedy=f"start `engine run --symbol {instrument.symbol} --timeframe {instrument.timeframe}` first",
         )
-    return max(labelled, key=lambda root: (root / "data" / "labels").stat().st_mtime)
+    return root
 
 
 def _say(done: int, total: int, note: str) -> None:
