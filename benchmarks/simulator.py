@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -44,14 +45,13 @@ def main() -> None:
     bars, positions = problem(arguments.bars)
     for name, stops in (("a side a day", None), ("and stops", Stops(LOSS, PROFIT))):
         rules = Rules(stops=stops, compound=False)
-        ours, simulation = measure(lambda rules=rules: simulated(bars, positions, rules), arguments.repeats)
+        ours, simulation = measure(partial(simulated, bars, positions, rules), arguments.repeats)
         print(f"\n{arguments.bars:,} bars, {name}: {len(simulation.fills):,} fills, median of {arguments.repeats}")
         show("ours, equity, fills and 16 metrics", ours, ours, f"{arguments.bars / ours / 1e6:.0f} Mbar/s")
         for engine in engines():
-            call = lambda engine=engine, stops=stops: signals(bars, positions, engine, stops)  # noqa: E731
-            seconds, _ = measure(call, arguments.repeats)
+            seconds, _ = measure(partial(signals, bars, positions, engine, stops), arguments.repeats)
             show(f"vectorbt, {engine}: orders", seconds, ours)
-            seconds, _ = measure(lambda call=call: asked(call()), arguments.repeats)
+            seconds, _ = measure(partial(metrics, bars, positions, engine, stops), arguments.repeats)
             show(f"vectorbt, {engine}: return, drawdown, Sharpe", seconds, ours)
         if find_spec("backtesting") and stops is None:
             seconds, fills = measure(lambda: backtesting_run(bars, positions), 1)
@@ -97,7 +97,14 @@ def engines() -> list[str]:
     return ["numba", *(["rust"] if find_spec("vectorbt_rust") else [])]
 
 
-def signals(bars: pd.DataFrame, positions: pd.Series, engine: str, stops: Stops | None = None, **grid: Any) -> Any:
+def signals(
+    bars: pd.DataFrame,
+    positions: pd.Series,
+    engine: str,
+    stops: Stops | None = None,
+    costs: Costs = COSTS,
+    **more: Any,
+) -> Any:
     """The same units at the same opens, as signals of entry and exit."""
     import vectorbt
 
@@ -105,7 +112,7 @@ def signals(bars: pd.DataFrame, positions: pd.Series, engine: str, stops: Stops 
     bars, wanted = bars.tz_localize(None), positions.tz_localize(None).shift(fill_value=0.0)
     before = wanted.shift(fill_value=0.0)
     if stops is not None:
-        grid |= {"sl_stop": stops.stop_loss, "tp_stop": stops.take_profit, "stop_entry_price": "fillprice"}
+        more = {"sl_stop": stops.stop_loss, "tp_stop": stops.take_profit, "stop_entry_price": "fillprice"} | more
     return vectorbt.Portfolio.from_signals(
         bars["close"],
         entries=(wanted > 0) & (before <= 0),
@@ -117,18 +124,19 @@ def signals(bars: pd.DataFrame, positions: pd.Series, engine: str, stops: Stops 
         open=bars["open"],
         high=bars["high"],
         low=bars["low"],
-        fees=COSTS.fee,
-        slippage=COSTS.price_shift,
+        fees=costs.fee,
+        slippage=costs.price_shift,
         upon_opposite_entry="reverse",
         init_cash=EQUITY,
         freq="1h",
         engine=engine,
-        **grid,
+        **more,
     )
 
 
-def asked(portfolio: Any) -> tuple[Any, Any, Any]:
-    """Three of our metrics."""
+def metrics(*arguments: Any, **settings: Any) -> tuple[Any, Any, Any]:
+    """Three of our metrics, of :func:`signals`."""
+    portfolio = signals(*arguments, **settings)
     return portfolio.total_return(), portfolio.max_drawdown(), portfolio.sharpe_ratio()
 
 
@@ -160,7 +168,7 @@ def sweep_alone(who: str) -> None:
 
     def peer() -> Any:
         grid = {"sl_stop": losses[None, :], "tp_stop": profits[None, :], "stop_entry_price": "fillprice"}
-        return asked(signals(bars, positions, engine, **grid))
+        return metrics(bars, positions, engine, **grid)
 
     seconds, _ = measure(peer, 1)
     print(f"vectorbt, {engine}: {seconds:.2f} s, peak {_peak():.0f} MB of which {before:.0f} before")

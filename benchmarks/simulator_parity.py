@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.simulator import EQUITY, SHARE, YEAR, engines, problem
+from benchmarks.simulator import COSTS, EQUITY, SHARE, YEAR, engines, problem, signals
 from trading.costs import Costs
 from trading.simulator import Lots, Rules, Simulation, Stops, simulate
 
-COSTS = Costs(fee_bps=5.0, spread_bps=2.0, slippage_bps=1.0)
 FEES = Costs(fee_bps=5.0, spread_bps=0.0, slippage_bps=0.0)
+FREE = Costs(0.0, 0.0, 0.0)
 
 
 def main() -> None:
@@ -103,40 +103,16 @@ def shared_cash(count: int, engine: str) -> tuple[Simulation, pd.Series]:
     return ours, portfolio.value()
 
 
-FREE = Costs(0.0, 0.0, 0.0)
-
-
-def signals(stops: Stops | None, costs: Costs, **settings: Any) -> Callable[[int, str], tuple[Simulation, pd.Series]]:
+def fixed_units(
+    stops: Stops | None, costs: Costs, **settings: Any
+) -> Callable[[int, str], tuple[Simulation, pd.Series]]:
     """Fixed units, turned round by signals; a stop may close them inside a bar."""
 
     def case(count: int, engine: str) -> tuple[Simulation, pd.Series]:
-        import vectorbt
-
         bars, positions = problem(count)
         if stops is not None:
             bars = still_at_orders(bars, positions)
-        before = positions.shift(fill_value=0.0)
-        last = before.shift(fill_value=0.0)
-        portfolio = vectorbt.Portfolio.from_signals(
-            bars["close"],
-            entries=(before > 0) & (last <= 0),
-            exits=(before == 0) & (last > 0),
-            short_entries=(before < 0) & (last >= 0),
-            short_exits=(before == 0) & (last < 0),
-            size=SHARE * EQUITY / bars["open"],
-            price=bars["open"],
-            open=bars["open"],
-            high=bars["high"],
-            low=bars["low"],
-            fees=costs.fee,
-            slippage=costs.price_shift,
-            upon_opposite_entry="reverse",
-            stop_entry_price="fillprice",
-            init_cash=EQUITY,
-            freq="1h",
-            engine=engine,
-            **settings,
-        )
+        portfolio = signals(bars, positions, engine, None, costs, **settings)
         return simulated(bars, positions, costs, Rules(stops=stops, compound=False)), portfolio.value()
 
     return case
@@ -202,13 +178,25 @@ def whole_units(stops: Stops | None) -> Callable[[int], tuple[Simulation, pd.Ser
 VECTORBT: dict[str, Callable[[int, str], tuple[Simulation, pd.Series]]] = {
     "shares of equity, fees, spread": shares_of_equity,
     "three assets on shared cash, free": shared_cash,
-    "fixed units, fees, spread": signals(None, COSTS),
-    "stop-loss at the market": signals(Stops(stop_loss=0.01), COSTS, sl_stop=0.01, stop_exit_price="stopmarket"),
-    "stop-loss and take-profit, fees": signals(
-        Stops(stop_loss=0.01, take_profit=0.015), FEES, sl_stop=0.01, tp_stop=0.015, stop_exit_price="stoplimit"
+    "fixed units, fees, spread": fixed_units(None, COSTS),
+    "stop-loss at the market": fixed_units(
+        Stops(stop_loss=0.01), COSTS, sl_stop=0.01, stop_entry_price="fillprice", stop_exit_price="stopmarket"
     ),
-    "trailing stop, fees": signals(
-        Stops(trailing=0.01), FEES, sl_stop=0.01, sl_trail=True, stop_exit_price="stoplimit"
+    "stop-loss and take-profit, fees": fixed_units(
+        Stops(stop_loss=0.01, take_profit=0.015),
+        FEES,
+        sl_stop=0.01,
+        tp_stop=0.015,
+        stop_entry_price="fillprice",
+        stop_exit_price="stoplimit",
+    ),
+    "trailing stop, fees": fixed_units(
+        Stops(trailing=0.01),
+        FEES,
+        sl_stop=0.01,
+        sl_trail=True,
+        stop_entry_price="fillprice",
+        stop_exit_price="stoplimit",
     ),
 }
 BACKTESTING: dict[str, Callable[[int], tuple[Simulation, pd.Series]]] = {
