@@ -13,7 +13,7 @@ import yaml
 from benchmarks._cells import HOME
 from pipelines.artifacts import Artifacts
 from pipelines.context import Context
-from pipelines.params import read_params, read_run
+from pipelines.params import overlay, read_params, read_run
 from pipelines.settings import Settings
 from trading.markets.market import Market, draw
 
@@ -33,8 +33,6 @@ SMALL: Mapping[str, Any] = {
             "n_estimators": 100,
             "max_depth": 2,
             "min_child_weight": 300.0,
-            "subsample": 1.0,
-            "colsample_bytree": 1.0,
         },
         "voting": {"xgboost": 1.0},
     },
@@ -51,7 +49,6 @@ SMALL: Mapping[str, Any] = {
     "audit": {"cuts": 1},
 }
 """What differs from ``params.yaml``: enough for seconds, and nothing of how a version is judged."""
-_WHOLE = frozenset({"voting", "trials"})
 
 
 def verdicts(
@@ -106,8 +103,10 @@ def workspace(root: Path, bars: pd.DataFrame, state: Path, *, cost_bps: float, s
     (root / "data" / "context").mkdir(parents=True)
     bars.reset_index().to_parquet(root / "bars.parquet")
     raw = yaml.safe_load((HOME / "params.yaml").read_text(encoding="utf-8"))
+    # Mappings are merged key by key; who votes and what is searched is given whole.
+    raw["models"]["voting"], raw["tune"]["trials"] = {}, {}
     costs = {"costs": {"fee_bps": cost_bps, "spread_bps": 0.0, "slippage_bps": 0.0}}
-    (root / "params.yaml").write_text(yaml.safe_dump(_laid(_laid(raw, SMALL), costs)), encoding="utf-8")
+    (root / "params.yaml").write_text(yaml.safe_dump(overlay(overlay(raw, SMALL), costs)), encoding="utf-8")
     run = {"symbol": symbol, "timeframe": "1h", "source": str(root / "bars.parquet"), "context": "data/context"}
     (root / "run.yaml").write_text(yaml.safe_dump(run | {"as_of": None}), encoding="utf-8")
     shutil.copy(HOME / "stress.yaml", root / "stress.yaml")
@@ -117,12 +116,3 @@ def workspace(root: Path, bars: pd.DataFrame, state: Path, *, cost_bps: float, s
         files=Artifacts(root),
         settings=Settings(home=HOME, state=state),
     )
-
-
-def _laid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested values of ``above`` over those of ``below``; who votes and what is tried are replaced whole."""
-    merged = dict(below)
-    for key, value in above.items():
-        nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and key not in _WHOLE
-        merged[key] = _laid(merged[key], value) if nested else value
-    return merged
