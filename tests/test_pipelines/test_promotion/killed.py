@@ -17,6 +17,7 @@ from typing import Any
 from pipelines.promotion.decisions import promote, rollback
 from pipelines.promotion.transaction import recover
 from pipelines.tracking import Tracker
+from tests.forks import child, ended
 from tests.test_pipelines.test_promotion.registry import BITCOIN, add_version, settings_in
 from trading.errors import EngineError
 
@@ -132,24 +133,6 @@ class Steps:
             return call(*args, **kwargs)
 
         return counted
-
-
-def child(work: Callable[[], Any]) -> int:
-    """Start a fork that does some work and ends with 0."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    return pid
-
-
-def ended(pid: int) -> int:
-    """How it ended: 0, or the negative of the signal that killed it."""
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def at_every_step(empty: Path, top: Path, name: str) -> int:

@@ -25,6 +25,7 @@ import pyarrow.parquet  # noqa: F401 - before the fork
 from pipelines.store.bar_store import BarStore, Series
 from pipelines.store.export import export
 from pipelines.store.repair import repair
+from tests.forks import child, ended
 from trading.bars import COLUMNS
 
 SERIES = Series("binance", "BTC/USDT", "30m")
@@ -140,25 +141,12 @@ def watch(root: Path, steps: Steps) -> list[str]:
     return missed
 
 
-def child(work: Callable[[], Any]) -> int:
-    """How a fork ended that does some work: 0, or the negative of the signal that killed it."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
 def at_every_step(top: Path, name: str) -> None:
     """Leave ``<top>/<step>`` as the kill at each step left it, and ``<top>/whole`` undisturbed."""
     prepare, act = SCENARIOS[name]
     base = top / "base"
     if prepare:
-        child(lambda: prepare(base))
+        ended(child(lambda: prepare(base)))
 
     def copy(to: Path) -> Path:
         if base.exists():
@@ -177,12 +165,12 @@ def at_every_step(top: Path, name: str) -> None:
             os._exit(3)
 
     whole = copy(top / "whole")
-    if (code := child(lambda: run(whole, -1))) != 0:
+    if (code := ended(child(lambda: run(whole, -1)))) != 0:
         sys.exit(f"the undisturbed run ended with {code}")
     step = 0
     while True:
         root = copy(top / f"{step:03d}")
-        code = child(lambda root=root, step=step: run(root, step))
+        code = ended(child(lambda root=root, step=step: run(root, step)))
         if code == 0:
             shutil.rmtree(root)
             break
