@@ -19,7 +19,7 @@ def finished_workspace(settings: "Settings", symbol: str | None, timeframe: str 
         If it never was.
     """
     from pipelines.params import read_run
-    from pipelines.workspace import CONTEXT, SOURCE, Workspace
+    from pipelines.workspace import CONTEXT, SOURCE, Workspace, own_root
     from trading.errors import StageError
 
     instrument, root = latest(settings, symbol, timeframe, "backtest")
@@ -38,6 +38,7 @@ def latest(
 ) -> "tuple[Instrument, Path | None]":
     """The instrument that is meant, and the root of the workspace in which a stage of it ended last, if any did."""
     from pipelines.params import read_run
+    from pipelines.workspace import own_root
     from trading.instrument import Instrument
 
     base = read_run(settings.home / "run.yaml")
@@ -46,8 +47,3 @@ def latest(
     made = {root: root / "data" / stage for root in (*roots, own_root(settings, instrument))}
     found = [root for root, folder in made.items() if folder.is_dir() and (root / "run.yaml").exists()]
     return instrument, max(found, key=lambda root: made[root].stat().st_mtime, default=None)
-
-
-def own_root(settings: "Settings", instrument: "Instrument") -> "Path":
-    """Where an instrument other than the sample's is run."""
-    return settings.state / "workspaces" / instrument.name

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.console import load_settings, mendable, print_json, stdout_reserved
-from commands.finished import latest, own_root
+from commands.finished import latest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +54,7 @@ def _workspace(settings: "Settings", symbol: str | None, timeframe: str | None) 
     StageError
         If there is none.
     """
+    from pipelines.workspace import own_root
     from trading.errors import StageError
 
     instrument, root = latest(settings, symbol, timeframe, "labels")

@@ -20,6 +20,7 @@ from pipelines.ingest.context_files import context_files
 from pipelines.params import RunIdentity, read_params
 from pipelines.settings import Settings, quiet_environment
 from pipelines.store.bar_store import Series
+from pipelines.stress.scenario import CATALOGUE, read_catalogue
 from pipelines.workspace import Workspace, locked, prepare, require_source, root_or_workspace
 
 OnProgress = Callable[[str, int, int, str], None]
@@ -122,6 +123,7 @@ def run(
         end_recorded(server)
         heal(workspace)
         read_params(workspace.settings.home / "params.yaml", profile=profile)
+        read_catalogue(workspace.settings.home / CATALOGUE)
         context_files(workspace.context)
         # Before the workspace becomes this run's: without bars, what the last one left stays as it is.
         given = None if workspace.series is None else _refresh(workspace, workspace.series, on_progress)

@@ -26,6 +26,7 @@ from pipelines.params import RunIdentity, profiled, read_params, read_run
 from pipelines.settings import Settings
 from pipelines.store.bar_store import BarStore, Series
 from trading.errors import BarError, WorkspaceError
+from trading.instrument import Instrument
 
 # What a stage runs on besides its data. Serving, dashboard and flows are no part of any stage.
 LINKS = ("dvc.yaml", "stress.yaml", "trading", "models", "pipelines")
@@ -108,8 +109,12 @@ def root_or_workspace(settings: Settings, run: RunIdentity, profile: str = "quic
     own = RunIdentity(
         symbol=run.instrument.symbol, timeframe=run.timeframe, source=name, context=CONTEXT, as_of=run.as_of
     )
-    root = settings.state / "workspaces" / run.instrument.name
-    return Workspace(root, own, profile, source, context, settings, series)
+    return Workspace(own_root(settings, run.instrument), own, profile, source, context, settings, series)
+
+
+def own_root(settings: Settings, instrument: Instrument) -> Path:
+    """Where an instrument is run whose workspace is not the repository."""
+    return settings.state / "workspaces" / instrument.name
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def make(home: Path) -> None:
         (home / "mini" / f"{name}.py").write_text(text + (_LAST if name == "three" else ""))
     for name in ("trading", "models", "pipelines"):
         (home / name).symlink_to(ROOT / name)
-    for name in ("params.yaml", ".dvcignore", ".dvc/config"):
+    for name in ("params.yaml", "stress.yaml", ".dvcignore", ".dvc/config"):
         (home / name).parent.mkdir(exist_ok=True)
         (home / name).write_text((ROOT / name).read_text())
     (home / "dvc.yaml").write_text(_DVC)

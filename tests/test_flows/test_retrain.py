@@ -147,6 +147,11 @@ def test_params_edited_during_a_stage_fail_it_and_the_next_run_uses_them(home: P
 def test_a_missing_source_and_bad_params_are_said_before_anything_starts(home: Path, settings: Settings) -> None:
     with pytest.raises(BarError, match=r"gone.csv does not exist"):
         retrain(settings, source="gone.csv")
+    scenarios = (home / "stress.yaml").read_text()
+    (home / "stress.yaml").write_text(scenarios.replace("scenarios:", "scenarioz:"))
+    with pytest.raises(ParamsError, match="scenarioz"):
+        retrain(settings)
+    (home / "stress.yaml").write_text(scenarios)
     (home / "params.yaml").write_text((home / "params.yaml").read_text() + "sede: 7\n")
     with pytest.raises(ParamsError, match="sede: unknown key"):
         retrain(settings)
