@@ -4,6 +4,8 @@ import json
 import math
 import re
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ _PARAMS_A_CALL, _METRICS_A_CALL, _PARAM_LENGTH = 100, 1000, 6000
 # Of a version's description: a column of 5,000 characters, which SQLite does not mind and PostgreSQL does.
 _DESCRIPTION_LENGTH = 5000
 PAGE = 1000
+_PATIENCE = 10.0
 
 
 def open_store(settings: Settings) -> "MlflowClient":
@@ -29,8 +32,10 @@ def open_store(settings: Settings) -> "MlflowClient":
     Raises
     ------
     WorkspaceError
-        If the folder of a local store cannot be written.
+        If the folder of a local store cannot be written, or a server does not answer.
     """
+    if is_server(settings):
+        _ask(settings.tracking_uri)
     with store_lock(settings):
         from mlflow import MlflowClient
 
@@ -43,6 +48,20 @@ def open_store(settings: Settings) -> "MlflowClient":
 def is_server(settings: Settings) -> bool:
     """Whether an MLflow server stands before the store, and keeps the artifacts as well."""
     return settings.tracking_uri.startswith(("http://", "https://"))
+
+
+def _ask(server: str) -> None:
+    """MLflow itself tries again for minutes before it says that nobody is there."""
+    try:
+        urllib.request.urlopen(server, timeout=_PATIENCE).close()
+    except urllib.error.HTTPError as error:
+        error.close()  # somebody is there
+    except OSError as error:
+        raise WorkspaceError(
+            f"the MLflow server does not answer: {getattr(error, 'reason', error)}",
+            where=server,
+            remedy="start it (`make ui` starts one), or unset ENGINE_MLFLOW_TRACKING_URI to use files of this folder",
+        ) from error
 
 
 def store_lock(settings: Settings) -> FileLock:

@@ -1,6 +1,7 @@
 """Trials are counted once and never forgotten; versions are found again by what they hold."""
 
 import os
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -319,3 +320,12 @@ def test_only_an_address_of_the_web_is_a_server():
     assert is_server(Settings(mlflow_tracking_uri="http://127.0.0.1:5000"))
     assert not is_server(Settings(mlflow_tracking_uri="postgresql://db/mlflow"))
     assert not is_server(Settings(mlflow_tracking_uri=""))
+
+
+def test_a_server_that_does_not_answer_is_said_at_once(tmp_path):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    with pytest.raises(WorkspaceError, match=r"does not answer: .*refused") as caught:
+        open_store(Settings(state=tmp_path, mlflow_tracking_uri=address))
+    assert caught.value.where == address
