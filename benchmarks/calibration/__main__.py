@@ -1,81 +1,120 @@
-"""How often the whole machine promotes.
+"""How often the whole machine promotes, on markets whose truth is known.
 
-    python -m benchmarks.calibration null      markets with nothing to find, without costs, which would only help
-    python -m benchmarks.calibration planted   markets with an edge; what is promoted is refreshed a month later
-
-Each market goes through all stages, the gate and the registration. Those that are done are kept and not run again with
-the same code and settings; interrupted, it goes on where it was.
+Each market goes through all stages, the gate and the registration; what is promoted is refreshed thirty days later.
+Markets that are done are kept and not run again with the same code and settings; interrupted, it goes on where it was.
+`--page docs/calibration.md` puts the table there.
 """
 
 import argparse
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks._cells import HOME, markdown, measured
-from benchmarks.calibration.machine import verdicts
-from pipelines.settings import quiet_environment
-from trading.markets.market import Market
+import numpy as np
 
-ROWS, MONTH = 50_000, 720
-EDGE, ACCURACY, COST_BPS = "linear", 0.52, 1.0
+from benchmarks._cells import HOME, inserted, markdown, measured
+from benchmarks.calibration.markets import KINDS, ROWS, empty_state, measure
+from pipelines.settings import quiet_environment
+
+Verdict = Mapping[str, Any]
 
 
 def main() -> None:
-    """Run what is missing, and print a table."""
+    """Run what is missing, and print the tables."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.calibration",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("table", choices=["null", "planted"])
-    parser.add_argument("--runs", type=int, default=50, help="markets, each of another seed")
+    parser.add_argument(
+        "--kinds", nargs="+", choices=list(KINDS), default=list(KINDS), help="of market; all by default"
+    )
+    parser.add_argument("--runs", type=int, help="markets of each kind; as many as are asked for by default")
     parser.add_argument("--rows", type=int, default=ROWS, help="bars of each; the last fifth is the test")
     parser.add_argument("--results", type=Path, default=HOME / "data" / "calibration", help="folder that keeps them")
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
+    parser.add_argument("--page", type=Path, help="page whose tables are replaced")
     given = parser.parse_args()
     quiet_environment()
-    state = given.results / "state"
-    state.mkdir(parents=True, exist_ok=True)
+    state = (given.results / "state").resolve()
+    empty_state(state / "empty")
     cells = [
-        {"table": given.table, "seed": seed, "rows": given.rows, "state": str(state.resolve())}
-        for seed in range(1, given.runs + 1)
+        {"kind": name, "seed": seed, "rows": given.rows, "state": str(state)}
+        for name in given.kinds
+        for seed in range(1, (given.runs or KINDS[name].runs) + 1)
     ]
-    print(shown(measured(measure, cells, given.results, given.workers)))
+    found = measured(measure, cells, given.results, given.workers)
+    by_kind: dict[str, list[list[Verdict]]] = {name: [] for name in given.kinds}
+    for cell, one in zip(cells, found, strict=True):
+        by_kind[cell["kind"]].append(one["verdicts"])
+    tables = f"{claims(by_kind)}\n\n{refreshes(by_kind)}"
+    print(tables)
+    if given.page:
+        inserted(given.page, "calibration", tables)
 
 
-def measure(cell: dict[str, Any]) -> dict[str, Any]:
-    """One market."""
-    planted = cell["table"] == "planted"
-    found = verdicts(
-        Market(EDGE, ACCURACY) if planted else Market("none"),
-        cell["seed"],
-        (cell["rows"], cell["rows"] + MONTH) if planted else (cell["rows"],),
-        Path(cell["state"]),
-        cost_bps=COST_BPS if planted else 0.0,
-        symbol=f"{'P' if planted else 'N'}{cell['seed']}/USD",
-    )
-    return {"verdicts": found}
-
-
-def shown(cells: list[dict[str, Any]]) -> str:
-    """A row for each question: how often it was asked, what passed, and what refused the rest."""
+def claims(found: Mapping[str, Sequence[Sequence[Verdict]]]) -> str:
+    """First verdicts of markets by kind: how many were promoted, and what refused the others."""
+    head = [
+        "market",
+        "runs",
+        "bars out of sample",
+        "attainable net Sharpe",
+        "learnt, mean",
+        "deviation",
+        "deflated by",
+        "promoted",
+        "refused by",
+    ]
     rows = []
-    for place, question in enumerate(("first", "refresh")):
-        asked = [cell["verdicts"][place] for cell in cells if len(cell["verdicts"]) > place]
-        if asked:
-            sharpes = [one["sharpe"] for one in asked if one["sharpe"] is not None]
-            failed = Counter(rule for one in asked for rule in one["failed"])
+    for name, runs in found.items():
+        asked = [one[0] for one in runs]
+        sharpes = [one["sharpe"] for one in asked if one["sharpe"] is not None]
+        rows.append(
+            [
+                name,
+                str(len(asked)),
+                f"{np.mean([one['test_bars'] for one in asked]):,.0f}",
+                f"{np.mean([one['attainable'] for one in asked]):.2f}",
+                f"{np.mean(sharpes):.2f}" if sharpes else "none traded",
+                f"{np.std(sharpes, ddof=1):.2f}" if len(sharpes) > 1 else "one",
+                f"{np.mean([one['deflated_by'] for one in asked]):.1f}",
+                _promoted(asked),
+                _refused(asked),
+            ]
+        )
+    return markdown(head, rows)
+
+
+def refreshes(found: Mapping[str, Sequence[Sequence[Verdict]]]) -> str:
+    """Second verdicts, of an unchanged recipe on thirty days more; kinds without any are left out."""
+    head = ["market", "refreshes", "lower bound of the difference: mean", "least", "accepted", "refused by"]
+    rows = []
+    for name, runs in found.items():
+        if asked := [one[1] for one in runs if len(one) > 1]:
+            bounds = [one["values"]["against_champion"] for one in asked]
             rows.append(
                 [
-                    question,
+                    name,
                     str(len(asked)),
-                    str(sum(one["promoted"] for one in asked)),
-                    f"{sum(sharpes) / len(sharpes):.2f}" if sharpes else "none traded",
-                    ", ".join(f"{rule} {count}" for rule, count in failed.most_common()) or "nothing",
+                    f"{np.mean(bounds):.2f}",
+                    f"{min(bounds):.2f}",
+                    _promoted(asked),
+                    _refused(asked),
                 ]
             )
-    return markdown(["question", "asked", "promoted", "mean net Sharpe", "refused by"], rows)
+    return markdown(head, rows)
+
+
+def _promoted(asked: Sequence[Verdict]) -> str:
+    promoted = sum(one["promoted"] for one in asked)
+    return f"{promoted} ({promoted / len(asked):.1%})"
+
+
+def _refused(asked: Sequence[Verdict]) -> str:
+    failed = Counter(rule for one in asked for rule in one["failed"])
+    return ", ".join(f"{rule} {count}" for rule, count in failed.most_common()) or "nothing"
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ import yaml
 
 from benchmarks._cells import HOME
 from pipelines.artifacts import Artifacts
+from pipelines.backtest.strategy import Strategy
 from pipelines.context import Context
 from pipelines.params import overlay, read_params, read_run
 from pipelines.settings import Settings
-from trading.markets.market import Market, draw
+from trading.markets.market import Drawn, Market, draw
 
-HORIZON = "1h"
 # The stages that a verdict rests on, in order, then what the flow does with it.
 STAGES = (
     "ingest", "validate", "features", "labels", "tune", "train", "backtest", "stress", "audit", "evidence", "gate",
@@ -25,7 +25,6 @@ STAGES = (
 )  # fmt: skip
 SMALL: Mapping[str, Any] = {
     "features": {"groups": ["momentum", "volatility"]},
-    "labels": {"horizons": [HORIZON]},
     "positions": {"round_trips": 0.0},
     "models": {
         "xgboost": {
@@ -36,7 +35,18 @@ SMALL: Mapping[str, Any] = {
         },
         "voting": {"xgboost": 1.0},
     },
-    "tune": {"trials": {"xgboost": 2}},
+    "tune": {
+        "trials": {"xgboost": 2},
+        # Around the settings above.
+        "search": {
+            "xgboost": {
+                "max_depth": {"low": 1, "high": 3, "log": False},
+                "learning_rate": {"low": 0.03, "high": 0.08, "log": True},
+                "min_child_weight": {"low": 150.0, "high": 600.0, "log": True},
+                "colsample_bytree": {"low": 0.3, "high": 0.9, "log": False},
+            }
+        },
+    },
     "importance": {"repeats": 1, "rows": 200, "resamples": 50},
     "backtest": {
         "refits": 1,
@@ -44,17 +54,24 @@ SMALL: Mapping[str, Any] = {
         "seeds": 1,
         "random_paths": 20,
         "monte_carlo": {"paths": 500},
+        "conformal": {"memory": 100},
     },
     "evidence": {"superior_ability": {"paths": 100}},
     "audit": {"cuts": 1},
+    "stress": {"moments": 4},
+    # A limit on risk, whoever is right: the simulated markets are wild, and without it noise has it easier.
+    "gate": {"max_drawdown": 1.0},
 }
-"""What differs from ``params.yaml``: enough for seconds, and nothing of how a version is judged."""
+"""What differs from ``params.yaml``: enough for seconds, and but for one limit nothing of how a version is judged."""
 
 
 def verdicts(
-    market: Market, seed: int, rows: tuple[int, ...], state: Path, *, cost_bps: float, symbol: str
+    market: Market, seed: int, rows: tuple[int, ...], empty: Path, *, cost_bps: float, state: Path
 ) -> list[dict[str, Any]]:
     """Run on the first of ``rows`` bars, then again on each longer history, as a schedule would; a verdict each.
+
+    Nothing is run after a refusal. Beside each is what the same strategy would have earned over the same bars if it had
+    been told the expectation of every move.
 
     Parameters
     ----------
@@ -62,53 +79,70 @@ def verdicts(
         What is drawn; longer histories begin with the shorter ones.
     rows
         Growing numbers of bars.
-    state
-        Folder of the registry and the ledger, shared by cells: each has a symbol of its own.
+    empty
+        A folder with a registry and a ledger that hold nothing; a copy of it is used.
     cost_bps
         All costs of a side.
-    symbol
-        As the registry knows it.
+    state
+        Where folders are made for the while.
     """
-    bars = draw(market, rows[-1], seed).bars
-    found = []
+    horizon, drawn = market.timeframe, draw(market, rows[-1], seed)
+    found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(dir=state) as scratch:
+        ledger = shutil.copytree(empty, Path(scratch) / "state")
         for count in rows:
-            root = Path(scratch) / str(count)
-            context = workspace(root, bars.iloc[:count], state, cost_bps=cost_bps, symbol=symbol)
+            context = workspace(Path(scratch) / str(count), drawn, count, ledger, cost_bps)
             for stage in STAGES:
                 importlib.import_module(f"pipelines.{stage}.stage").run(context)
-            verdict = context.files.read_json("data/gate/verdict.json")["horizons"][HORIZON]
-            measured = context.files.read_json("data/evidence/evidence.json")["horizons"][HORIZON]
-            registered = context.files.read_json("data/register/registered.json")["horizons"][HORIZON]
+            verdict = context.files.read_json("data/gate/verdict.json")["horizons"][horizon]
+            measured = context.files.read_json("data/evidence/evidence.json")["horizons"][horizon]
+            registered = context.files.read_json("data/register/registered.json")["horizons"][horizon]
+            tested = context.files.read_frame(f"data/backtest/{horizon}/predictions.parquet").index
             found.append(
                 {
                     "question": verdict["question"],
                     "promoted": "champion" in registered["aliases_moved"],
                     "failed": [rule["rule"] for rule in verdict["rules"] if not rule["passed"]],
+                    "values": {rule["rule"]: rule["value"] for rule in verdict["rules"]},
                     "sharpe": measured["strategy"]["sharpe"],
-                    "deflated_sharpe": verdict["deflated_sharpe"],
-                    "trials": measured["trials"]["counted"],
+                    "attainable": ideal_sharpe(context, drawn, tested),
                     "deflated_by": measured["trials"]["deflated_by"],
-                    "test_bars": sum(fold["test_rows"] for fold in measured["folds"]),
+                    "test_bars": len(tested),
                 }
             )
-            shutil.rmtree(root)
             if not found[-1]["promoted"]:
                 break
     return found
 
 
-def workspace(root: Path, bars: pd.DataFrame, state: Path, *, cost_bps: float, symbol: str) -> Context:
-    """A workspace as `engine run` would lay it out, for the small settings."""
+def ideal_sharpe(context: Context, drawn: Drawn, tested: pd.DatetimeIndex) -> float:
+    """Annual net Sharpe ratio of the same strategy over the same bars, told the expectation of every move."""
+    strategy = Strategy(context.params, context.run.instrument, drawn.market.timeframe)
+    certain = pd.Series(1.0, index=tested)
+    positions = strategy.positions(certain, drawn.answer["mean"].reindex(tested))
+    return float(strategy.simulate(drawn.bars.loc[: tested[-1]], positions).metrics["sharpe"])
+
+
+def workspace(root: Path, drawn: Drawn, count: int, state: Path, cost_bps: float) -> Context:
+    """A workspace as `engine run` would lay it out, for the small settings and the first ``count`` bars."""
     (root / "data" / "context").mkdir(parents=True)
-    bars.reset_index().to_parquet(root / "bars.parquet")
+    drawn.bars.iloc[:count].reset_index().to_parquet(root / "bars.parquet")
     raw = yaml.safe_load((HOME / "params.yaml").read_text(encoding="utf-8"))
     # Mappings are merged key by key; who votes and what is searched is given whole.
     raw["models"]["voting"], raw["tune"]["trials"] = {}, {}
-    costs = {"costs": {"fee_bps": cost_bps, "spread_bps": 0.0, "slippage_bps": 0.0}}
-    (root / "params.yaml").write_text(yaml.safe_dump(overlay(overlay(raw, SMALL), costs)), encoding="utf-8")
-    run = {"symbol": symbol, "timeframe": "1h", "source": str(root / "bars.parquet"), "context": "data/context"}
-    (root / "run.yaml").write_text(yaml.safe_dump(run | {"as_of": None}), encoding="utf-8")
+    own = {
+        "labels": {"horizons": [drawn.market.timeframe]},
+        "costs": {"fee_bps": cost_bps, "spread_bps": 0.0, "slippage_bps": 0.0},
+    }
+    (root / "params.yaml").write_text(yaml.safe_dump(overlay(overlay(raw, SMALL), own)), encoding="utf-8")
+    run = {
+        "symbol": drawn.market.instrument.symbol,
+        "timeframe": drawn.market.timeframe,
+        "source": str(root / "bars.parquet"),
+        "context": "data/context",
+        "as_of": None,
+    }
+    (root / "run.yaml").write_text(yaml.safe_dump(run), encoding="utf-8")
     shutil.copy(HOME / "stress.yaml", root / "stress.yaml")
     return Context(
         params=read_params(root / "params.yaml"),
