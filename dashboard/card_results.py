@@ -73,19 +73,10 @@ def money(one: Mapping[str, Any], verdict: Mapping[str, Any] | None) -> Section:
     if not strategy:
         return Section("money", "Money after costs", notes=(_NOT_MEASURED,))
     held = one.get("comparison", {}).get("buy_and_hold", {})
-    tried = number(one.get("trials", {}).get("deflated_by"), 0)
-    # The gate counts again over the whole ledger; its rule says how many independent trials that is.
-    ledger: tuple[Row, ...] = (
-        (
-            (
-                f"the same after all {number(verdict.get('trials_counted'), 0)} trials in the ledger",
-                percent(verdict.get("deflated_sharpe")),
-                MISSING,
-            ),
-        )
-        if verdict
-        else ()
-    )
+    # The gate counts over the whole ledger, the evidence in this run.
+    judged = verdict or one
+    tried = judged.get("trials", {})
+    counted = f"{number(tried.get('counted'), 0)} counted in {'the ledger' if verdict else 'this run'}"
     return Section(
         "money",
         "Money after costs",
@@ -97,11 +88,11 @@ def money(one: Mapping[str, Any], verdict: Mapping[str, Any] | None) -> Section:
                 number(held.get("sharpe")),
             ),
             (
-                f"deflated Sharpe: not the luck of the best of {tried} independent trials",
-                percent(one.get("deflated_sharpe")),
+                f"deflated Sharpe: not the luck of the best of {number(tried.get('deflated_by'), 0)} independent "
+                f"trials ({counted})",
+                percent(judged.get("deflated_sharpe")),
                 MISSING,
             ),
-            *ledger,
             ("total return", percent(strategy.get("total_return")), percent(held.get("total_return"))),
             ("largest drawdown", percent(strategy.get("max_drawdown")), percent(held.get("max_drawdown"))),
             ("round trips", number(strategy.get("round_trips"), 0), MISSING),

@@ -131,6 +131,8 @@ def render(
             "key": f"h{number}",
             "evidence": one,
             "verdict": judged.get(name),
+            # The gate's number and what it was deflated by; before it has spoken, those of the run.
+            "deflated": judged.get(name, one),
             "card": cards.get(name),
             "baseline": _baseline(one),
             "members": wording.ordered(one["skill"], wording.FAMILIES),

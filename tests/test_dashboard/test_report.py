@@ -89,6 +89,10 @@ def test_it_says_what_the_evidence_says(fill: Callable[..., Context], evidence: 
         "control: leak planted in features – 320,632 ✓ 41",
         evidence["environment"]["lock_sha256"],
         evidence["data"]["sha256"],
+        # The gate's number beside what it was deflated by, then the run's own.
+        "best of 9 independent trials, which is what 22 tried in all amount to 87.0% deflated Sharpe ratio",
+        "trials counted 22 in the whole ledger, 11 of them in this run independent ones 8.4, by the correlation",
+        "87.0%: the same, against the luckiest of 9 independent trials; against the 6 of this run alone, 88.0%",
         "How to read this",
     ):
         assert said in text, said
@@ -134,6 +138,7 @@ def test_before_the_gate_it_says_so(fill: Callable[..., Context]) -> None:
     text = _text(write_report(fill(judged=False), {}).read_text(encoding="utf-8"))
     assert "Not judged yet." in text
     assert "What the gate said" not in text
+    assert "best of 6 independent trials, which is what 11 tried in this run amount to 88.0% deflated" in text
 
 
 def _emptied(value: object) -> object:
@@ -171,7 +176,7 @@ def test_it_says_how_far_the_result_can_be_trusted(fill: Callable[..., Context],
         "which is “buy and hold”: 0.012",
         "doing nothing +3.0 0.010 [0.009, 0.010] 0.011 [0.010, 0.011]",
         "above 0, no skill 4.27 years",
-        "never, for the luckiest of 6 independent trials: the Sharpe ratio is not above what luck would show",
+        "never, for the luckiest of 6 independent trials of this run: the Sharpe ratio is not above what luck",
         "Sharpe ratio 1.10 1.17 0.25 0.80 1.50",
         "Sharpe ratio 2.20 1.10 −0.20 1.00 1.90",
         "20% of the paths stand below 0",
