@@ -109,6 +109,7 @@ def render(
         "signed_percent",
         "points",
         "scientific",
+        "scenario",
         "plain",
         "day",
         "minute",
@@ -195,6 +196,7 @@ def _doubts(
     costs, capacity = one.get("break_even_curve") or {}, (one.get("stress") or {}).get("capacity") or {}
     chosen = {kind: (found or {}).get("logits") for kind, found in (one.get("overfitting") or {}).items()}
     return {
+        "rolling_holes": bool(ratios["sharpe"].isna().any()),
         "rolling": evidence_figures.rolling_sharpe(f"{name}-rolling", ratios) if len(ratios) else None,
         "break_even": evidence_figures.break_even(f"{name}-break-even", costs) if _measured(costs) else None,
         "capacity": evidence_figures.capacity(f"{name}-capacity", capacity) if _measured(capacity) else None,

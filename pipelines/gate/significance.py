@@ -68,7 +68,7 @@ def skill(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
         passed,
         value,
         gate.min_skill,
-        f"Accuracy beats the best no-skill baseline ({measured['best_baseline']}) by {shown(value, '+.4f')}"
+        f"Accuracy beats the best no-skill baseline, {measured['best_baseline']!r}, by {shown(value, '+.4f')}"
         f" (must exceed {gate.min_skill:+.4f}; interval {low} to {high}).",
         "" if passed else f"no skill over the baseline {measured['best_baseline']!r}",
     )
@@ -156,16 +156,18 @@ def seed_spread(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
     known = [value for value in values if value is not None]
     spread = max(known) - min(known) if len(known) > 1 else None
     passed = spread is not None and len(known) == len(values) and spread <= gate.max_seed_spread
+    if len(values) < 2:
+        refusal = "the spread over seeds is not known (set backtest.seeds)"
+    elif len(known) < len(values):
+        refusal = f"{len(values) - len(known)} of {len(values)} seeds that never traded on the newest test block"
+    else:
+        refusal = f"seeds that differ by {shown(spread, '.2f')} in their Sharpe ratio"
     return Ruling(
         "seed_spread",
         passed,
         spread,
         gate.max_seed_spread,
-        f"On the newest test block, {len(values)} seeds give annual Sharpe ratios that are {shown(spread, '.2f')} apart"
-        f" (allowed: {gate.max_seed_spread:g}).",
-        ""
-        if passed
-        else "the spread over seeds is not known (set backtest.seeds)"
-        if spread is None
-        else f"seeds that differ by {spread:.2f} in their Sharpe ratio",
+        f"On the newest test block, {len(known)} of {len(values)} seeds traded, and their annual Sharpe ratios are"
+        f" {shown(spread, '.2f')} apart (allowed: {gate.max_seed_spread:g}).",
+        "" if passed else refusal,
     )

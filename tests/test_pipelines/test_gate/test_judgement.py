@@ -237,6 +237,21 @@ def test_the_level_is_shared_by_the_horizons_judged_together():
     assert "(needed: 0.9899)" in together["reason"]
 
 
+@pytest.mark.parametrize(
+    ("values", "said", "refusal"),
+    [
+        ([4.0], "1 of 1 seeds traded", "the spread over seeds is not known (set backtest.seeds)"),
+        ([None, None], "0 of 2 seeds traded", "2 of 2 seeds that never traded on the newest test block"),
+        ([4.0, 4.1, None], "2 of 3 seeds traded", "1 of 3 seeds that never traded on the newest test block"),
+        ([1.0, 4.1], "2 of 2 seeds traded", "seeds that differ by 3.10 in their Sharpe ratio"),
+    ],
+)
+def test_seeds_are_refused_for_what_they_did(values, said, refusal):
+    verdict = judge(evidence(seeds__sharpe__values=values), "1h", LEDGER, GATE, None, stream(0.0))
+    assert verdict["summary"] == f"refused: {refusal}"
+    assert said in rule(verdict, "seed_spread")["reason"]
+
+
 def test_rebalancing_fills_are_no_round_trips():
     verdict = judge(evidence(strategy__trades=640, strategy__round_trips=3), "1h", LEDGER, GATE, None, stream(0.0))
     assert rule(verdict, "enough_trades")["value"] == 3
