@@ -203,6 +203,28 @@ def test_what_costs_take_is_said_as_it_is(
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_strategy_that_never_traded(fill: Callable[..., Context], evidence: dict[str, Any]) -> None:
+    evidence["horizons"] = {"4h": evidence["horizons"]["4h"]}
+    context = fill()
+    one = evidence["horizons"]["4h"]
+    one["strategy"] = dict.fromkeys(one["strategy"]) | {"exposure": 0.0, "total_return": 0.0, "trades": 0.0}
+    one["stress"]["exposure"] = 0.0
+    one["superior_ability"]["against"]["flat"] |= {"vote": None, "any": None, "daily_difference": 0.0}
+    context.files.write_json("data/evidence/evidence.json", evidence)
+    curves = context.files.read_frame("data/backtest/4h/curves.parquet")
+    context.files.write_frame("data/backtest/4h/curves.parquet", curves.assign(equity=1.0, net_return=0.0))
+    text = _text(write_report(context, {}).read_text(encoding="utf-8"))
+    for said in (
+        "doing nothing 0.0 – – – –",
+        "What a crash would have cost Nothing: the test never held a position.",
+        "No rolling Sharpe ratio: nothing was traded.",
+        "It never fell below an earlier value.",
+        "the strategy – – 0.0% – 0",
+    ):
+        assert said in text, said
+
+
+@pytest.mark.usefixtures("quick")
 def test_missing_values_are_dashes_never_zeros(fill: Callable[..., Context], evidence: dict[str, Any]) -> None:
     context = fill()
     empty = {**evidence, "horizons": _emptied(evidence["horizons"]), "measured": {}}
