@@ -77,9 +77,12 @@ def param_rows(found: Mapping[str, Any]) -> list[Row]:
 def difference_said(found: Mapping[str, Any]) -> str:
     """The paired difference in a sentence: what the gate asks."""
     common, names = found["common"], [found["versions"][side]["version"] for side in ("a", "b")]
+    bars = f"{number(common['bars'], 0)} common bars, {minute(str(common['first']))} to {minute(str(common['last']))}"
+    if common["difference"] is None:
+        both = f"the Sharpe ratios of versions {names[0]} and {names[1]}"
+        return f"Over {bars}, {both} can't be compared: {common['reason']}."
     said = (
-        f"Over {number(common['bars'], 0)} common bars, {minute(str(common['first']))} to "
-        f"{minute(str(common['last']))}, "
+        f"Over {bars}, "
         f"the Sharpe ratio of version {names[0]} is {number(common['sharpe']['a'])}, of version {names[1]} "
         f"{number(common['sharpe']['b'])}: a difference of {signed(common['difference'])}"
     )

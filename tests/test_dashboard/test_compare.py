@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import engine
+from dashboard.comparison import difference_said
 from pipelines.gate.comparison import Version, compare
 from pipelines.metrics import sharpe
 from pipelines.monte_carlo.bootstrap import paired_difference
@@ -88,6 +89,13 @@ def test_a_version_is_no_better_than_itself_and_the_other_way_round_is_the_negat
 def test_without_an_interval_it_says_why(stream: pd.Series, reason: str) -> None:
     common = compare(_version(_stream(1, 0.0)), _version(stream), "4h", YEAR)["common"]
     assert (common["low"], common["high"], common["above"], common["reason"]) == (None, None, None, reason)
+
+
+def test_a_version_that_never_moved_is_said_to_be_beyond_comparison() -> None:
+    found = compare(_version(_stream(1, 0.0)), _version(_stream(2, 0.0) * 0.0, "2"), "4h", YEAR)
+    said = difference_said(found)
+    assert said.startswith("Over 3,000 common bars, 2018-10-01 00:00 UTC to")
+    assert said.endswith("the Sharpe ratios of versions 1 and 2 can't be compared: one of them never moved.")
 
 
 def test_no_common_bars() -> None:

@@ -87,7 +87,8 @@ def test_it_says_what_the_evidence_says(fill: Callable[..., Context], evidence: 
         "break-even 8.3 bps a side",
         "✗ fail −0.004 0 Best no-skill baseline: “bet against the last bar”.",
         "✓ pass 3.1e−07 1.0e−05",
-        "control: leak planted in features – 320,632 ✓ 41",
+        "control: a feature that sees the next bar 3 320,632 ✓ 41",
+        "control: a fill that knows its bar&#39;s close 0 0 nothing to leak",
         evidence["environment"]["lock_sha256"],
         evidence["data"]["sha256"],
         # The gate's number beside what it was deflated by, then the run's own.
@@ -220,6 +221,8 @@ def test_a_strategy_that_never_traded(fill: Callable[..., Context], evidence: di
         "No rolling Sharpe ratio: nothing was traded.",
         "It never fell below an earlier value.",
         "the strategy – – 0.0% – 0",
+        "(return for its risk, a year) – nothing was traded",
+        "not yet known then were purged. test period",
     ):
         assert said in text, said
 
