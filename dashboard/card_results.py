@@ -28,14 +28,14 @@ def skill(evidence: Mapping[str, Any], one: Mapping[str, Any]) -> Section:
     known = [key for key in _SCORES if any(scores.get(key) is not None for scores in measured.values())]
     sure = percent(evidence.get("confidence"), 0)
     test = evidence.get("test", {})
+    best = baselines.get(one["best_baseline"], {}).get("accuracy")
     rows = [
         (
             label(name),
             f"{percent(scores.get('accuracy'))} {_ends(scores, 'accuracy', 1, 100.0)}",
-            # The vote's difference stands beside its interval; of members only the interval is stored.
             f"{points(one.get('skill_over_baseline'))} {_ends(one, 'skill', 1, 100.0)}"
             if name == "vote"
-            else _ends(scores, "skill", 1, 100.0),
+            else f"{points(_less(scores.get('accuracy'), best))} {_ends(scores, 'skill', 1, 100.0)}",
             *(_score(scores, key) for key in known),
         )
         for name in wording.ordered(measured, wording.FAMILIES)
@@ -58,6 +58,10 @@ def skill(evidence: Mapping[str, Any], one: Mapping[str, Any]) -> Section:
         head=("model", "accuracy", "over the best rule, points", *(_SCORES[key][0] for key in known)),
         rows=tuple(rows),
     )
+
+
+def _less(value: float | None, other: float | None) -> float | None:
+    return None if value is None or other is None else value - other
 
 
 def _score(scores: Mapping[str, Any], key: str) -> str:
