@@ -223,6 +223,7 @@ def test_a_strategy_that_never_traded(fill: Callable[..., Context], evidence: di
         "the strategy – – 0.0% – 0",
         "(return for its risk, a year) – nothing was traded",
         "not yet known then were purged. test period",
+        "Nothing was traded: below, the ratio that is missing counts as 0.",
     ):
         assert said in text, said
 
