@@ -13,7 +13,7 @@ MISSING = "–"
 _MINUS = "\N{MINUS SIGN}"
 # A rank correlation below this is called mixed.
 _WEAK = 0.3
-_HEALTH = frozenset({"audit_clean", "audit_control", "onnx_parity"})
+_HEALTH = frozenset({"audit_clean", "audit_control", "simulated_markets", "onnx_parity"})
 
 FAMILIES: Mapping[str, str] = {
     "vote": "vote of all models",
@@ -42,6 +42,7 @@ COSTS: Mapping[str, str] = {
 RULES: Mapping[str, str] = {
     "audit_clean": "nothing sees the future",
     "audit_control": "the audit catches a planted leak",
+    "simulated_markets": "no profit where there is nothing to find",
     "onnx_parity": "what is served is what was tested",
     "enough_trades": "enough trades to judge by",
     "skill": "better than the best rule without skill",
