@@ -56,6 +56,15 @@ RULES: Mapping[str, str] = {
     "error_budget": "within the budget for promoting noise",
     "overfitting": "what was chosen holds elsewhere",
 }
+# What was drawn anew, by its keys below `simulated`, in the order of the table.
+DRAWN: Mapping[tuple[str, ...], str] = {
+    ("markets",): "in markets without a direction",
+    ("execution",): "filled later, dearer, or not at once",
+    ("jitter",): "decided by slightly other numbers",
+    ("returns",): "from other stretches of its returns",
+    ("trades", "drawn"): "from other trades of this kind",
+    ("trades", "permuted"): "its trades in another order",
+}
 QUESTIONS: Mapping[str, str] = {
     "first": "Is it good enough to be the first champion?",
     "challenge": "Does another recipe beat the champion's?",
