@@ -42,7 +42,7 @@ COSTS: Mapping[str, str] = {
 RULES: Mapping[str, str] = {
     "audit_clean": "nothing sees the future",
     "audit_control": "the audit catches a planted leak",
-    "simulated_markets": "no profit where there is nothing to find",
+    "simulated_markets": "nothing gained where there is nothing to find",
     "onnx_parity": "what is served is what was tested",
     "enough_trades": "enough trades to judge by",
     "skill": "better than the best rule without skill",

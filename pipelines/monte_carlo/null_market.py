@@ -2,7 +2,8 @@
 
 Prices are a fair game (:func:`pipelines.monte_carlo.price_paths.simulate_bars`): whatever the bars before say, the next
 one's expected return is zero. Features, graphs, positions and simulator are those of the run. So before costs nothing
-can be earned but by luck, and after costs the costs are lost. A strategy that earns there saw what it could not know.
+can be earned but by luck, and after costs the costs are lost. A strategy that earns there saw what it could not know;
+one that loses more than its costs saw it too, and bets against it.
 """
 
 import math
@@ -172,7 +173,7 @@ def gross_z(statistics: pd.DataFrame) -> float:
     The sum of the returns over the root of the sum of their squares. In a fair game returns are differences of a
     martingale, so that the ratio is close to normal for many bars; where their sign is a coin's, it exceeds z with a
     probability of exp(-z²/2) at most, however few bars there are and however wild (V. H. de la Peña, Annals of
-    Probability 27, 1999). Zero where nothing was ever held.
+    Probability 27, 1999); and as often it is below -z. Zero where nothing was ever held.
     """
     squares = float(statistics["gross_squares"].sum())
     return float(statistics["gross_total"].sum()) / math.sqrt(squares) if squares > 0.0 else 0.0

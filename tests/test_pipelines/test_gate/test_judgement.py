@@ -106,6 +106,7 @@ def test_good_evidence_passes():
         ("audit_clean", {"audit__checks": []}),
         ("audit_control", {"audit__control_caught": False}),
         ("simulated_markets", {"simulated__markets__z": 4.1}),
+        ("simulated_markets", {"simulated__markets__z": -4.1}),
         ("simulated_markets", {"simulated__markets__z": None}),
         ("onnx_parity", {"onnx__max_difference": 2e-5}),
         ("onnx_parity", {"onnx__max_difference": None}),
