@@ -36,7 +36,8 @@ def audit_control(evidence: Evidence) -> Ruling:
 def simulated_markets(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
     """Where there is nothing to find, nothing is earned before costs, and nothing lost: else somebody sees ahead.
 
-    Whoever sees the next bar and bets against it loses, so that a loss is as bad a sign as a profit. Features that simulated bars have no input for, and bars that no model fits, leave nothing to judge.
+    Whoever sees the next bar and bets against it loses, so that a loss is as bad a sign as a profit. Features that
+    simulated bars have no input for, and bars that no model fits, leave nothing to judge.
     """
     told = evidence["horizons"][horizon]["simulated"]["markets"]
     if told["reason"] is not None:
