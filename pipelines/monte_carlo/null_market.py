@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -54,7 +55,7 @@ class NullMarket:
     strategies
         One for each horizon.
     bundles
-        Folder that holds a bundle for each horizon, under its name.
+        Files of each horizon's bundle, by name: a worker may be on a machine that has no such folder.
     seed
         Path number i is told by it and i.
     """
@@ -65,7 +66,7 @@ class NullMarket:
     bars: int
     chosen: Chosen
     strategies: tuple[Strategy, ...]
-    bundles: Path
+    bundles: Mapping[str, Mapping[str, bytes]]
     seed: int
 
 
@@ -82,6 +83,12 @@ def obstacle(engine: FeatureEngine) -> str | None:
     """Why features cannot be computed on simulated bars, or None."""
     lacking = [name for name in engine.columns if name not in COLUMNS]
     return f"simulated bars have no {', '.join(lacking)}, which features read" if lacking else None
+
+
+def packed(folder: Path) -> dict[str, bytes]:
+    """Files of a bundle, by name; raises as :func:`models.bundle.load_bundle`, before anything is drawn."""
+    load_bundle(folder)
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
 def draw_markets(market: NullMarket, effort: Effort, workers: Map) -> dict[str, Draws]:
@@ -113,7 +120,7 @@ def trade_paths(piece: Piece) -> pd.DataFrame:
     """Statistics of some paths: one row a path, columns by horizon and name."""
     market = piece.market
     engine = market.chosen.engine()
-    bundles = {one.horizon: load_bundle(market.bundles / one.horizon) for one in market.strategies}
+    bundles = {one.horizon: _unpacked(market.bundles[one.horizon]) for one in market.strategies}
     numbers = range(piece.first, piece.first + piece.count)
     rows = [
         {
@@ -212,3 +219,11 @@ def _traded(
     features = engine.batch(bars, silence).iloc[engine.warmup :]
     for strategy in market.strategies:
         yield strategy.horizon, trade_path(strategy, bundles[strategy.horizon], bars, features)
+
+
+def _unpacked(files: Mapping[str, bytes]) -> Bundle:
+    """The bundle; it reads nothing of its folder but what it has loaded."""
+    with TemporaryDirectory() as folder:
+        for name, content in files.items():
+            (Path(folder) / name).write_bytes(content)
+        return load_bundle(Path(folder))

@@ -8,7 +8,7 @@ from pipelines.backtest.strategy import Strategy
 from pipelines.context import Context
 from pipelines.features.chosen import chosen_features
 from pipelines.inputs import read_bars
-from pipelines.monte_carlo.null_market import NullMarket, draw_markets, null_result, obstacle
+from pipelines.monte_carlo.null_market import NullMarket, draw_markets, null_result, obstacle, packed
 from pipelines.monte_carlo.price_paths import fit_price_model
 from pipelines.monte_carlo.replays import Replay, replays
 from pipelines.monte_carlo.stopping import Effort
@@ -58,7 +58,7 @@ def _markets(context: Context, strategies: list[Strategy]) -> dict[str, dict[str
         bars=settings.bars,
         chosen=chosen,
         strategies=tuple(strategies),
-        bundles=context.files.path("data/train"),
+        bundles={one.horizon: packed(context.files.path(f"data/train/{one.horizon}")) for one in strategies},
         seed=params.seed,
     )
     context.progress(0, len(strategies), f"up to {settings.markets.most} simulated markets")

@@ -14,7 +14,7 @@ from models.bundle import Member, write_bundle
 from pipelines.backtest.strategy import Strategy
 from pipelines.features.chosen import Chosen, choose
 from pipelines.features.engine import FeatureEngine
-from pipelines.monte_carlo.null_market import NullMarket, draw_markets, gross_z, null_result, obstacle
+from pipelines.monte_carlo.null_market import NullMarket, draw_markets, gross_z, null_result, obstacle, packed
 from pipelines.monte_carlo.price_paths import PriceModel, VolumeModel, simulate_bars
 from pipelines.monte_carlo.stopping import Effort
 from pipelines.monte_carlo.switching_garch import SwitchingGarch
@@ -23,6 +23,7 @@ from pipelines.train.context_tail import context_tail
 from tests.bundles import spec
 from tests.test_pipelines.test_monte_carlo.markets import hourly
 from trading.costs import Costs
+from trading.errors import ModelError
 from trading.instrument import Instrument
 
 INSTRUMENT = Instrument("BTC/USD", "1h")
@@ -83,7 +84,8 @@ def market(params: Params, folder: Path) -> NullMarket:
             context=context_tail(engine, bars, {}),
         )
     strategies = tuple(Strategy(params, INSTRUMENT, horizon) for horizon in ("1h", "4h"))
-    return NullMarket(MODEL, bars.index[0], 100.0, 500, chosen, strategies, folder, 3)
+    bundles = {horizon: packed(folder / horizon) for horizon in ("1h", "4h")}
+    return NullMarket(MODEL, bars.index[0], 100.0, 500, chosen, strategies, bundles, 3)
 
 
 def drawn(market: NullMarket, most: int = 12) -> dict[str, Any]:
@@ -134,21 +136,25 @@ def test_it_stops_once_every_horizon_is_known_well_enough(market: NullMarket) ->
     assert {(len(one.statistics), one.stopped_by) for one in draws.values()} == {(3, "tolerance")}
 
 
-def test_what_features_read_beside_the_bars_is_missing(market: NullMarket, params: Params) -> None:
+def test_what_features_read_beside_the_bars_is_missing(market: NullMarket, params: Params, tmp_path: Path) -> None:
     beside = replace(market.chosen, groups=(*GROUPS, "cross_asset"), assets=("ETH/USD",))
     engine = beside.engine()
     bars = hourly(900, 0)
     features = engine.batch(bars, {"ETH/USD": bars.iloc[:0]})
-    horizon = market.bundles.parent / "beside" / "1h"
     write_bundle(
-        horizon,
+        tmp_path / "1h",
         members=[Member("xgboost", graph(engine.names, 200.0), 1, 1.0)],
         spec=spec(params, INSTRUMENT, "1h", bars, features=features, engine=engine),
         history=bars,
         context=context_tail(engine, bars, {"ETH/USD": bars}),
     )
-    other = replace(market, chosen=beside, bundles=horizon.parent, strategies=market.strategies[:1])
+    other = replace(market, chosen=beside, bundles={"1h": packed(tmp_path / "1h")}, strategies=market.strategies[:1])
     pd.testing.assert_frame_equal(drawn(other, 2)["1h"].statistics, drawn(market, 2)["1h"].statistics)
+
+
+def test_without_a_bundle_there_is_nothing_to_trade(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="bundle.json cannot be read"):
+        packed(tmp_path / "1h")
 
 
 def test_no_bars_are_simulated_for_features_of_the_order_flow() -> None:
