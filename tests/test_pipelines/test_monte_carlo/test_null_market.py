@@ -153,7 +153,7 @@ def test_what_features_read_beside_the_bars_is_missing(market: NullMarket, param
 
 
 def test_without_a_bundle_there_is_nothing_to_trade(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="bundle.json cannot be read"):
+    with pytest.raises(ModelError, match="cannot be read"):
         packed(tmp_path / "1h")
 
 
