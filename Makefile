@@ -33,11 +33,11 @@ ENVIRONMENT = PATH="$$SYSTEM_PATH" PYTHON="$(PYTHON)" tools/environment.sh
 export SYSTEM_PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve ui schedule test check bench skill lock clean again
+.PHONY: help setup run serve ui schedule test check bench skill calibration lock clean again
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
 	@echo "The first one also sets up .venv (about 3 GB); later ones start at once."
 
 setup: $(VENV)/.stamp ## only the set-up
@@ -72,6 +72,9 @@ skill: $(BENCH)/.stamp ## how good models are: known, absent and real edges (res
 	@set -e; for table in known null real budget; do \
 		$(BENCH)/bin/python -m benchmarks.skill $$table --page docs/skill.md $(ARGS); \
 	done
+
+calibration: $(VENV)/.stamp ## how often the whole machine promotes: 350 markets whose truth is known (resumes)
+	@$(VENV)/bin/python -m benchmarks.calibration --page docs/calibration.md $(ARGS)
 
 # Versions stay as they are where they still fit; UPGRADE=1 takes the newest. One version for all Pythons, and no address
 # of an index: whoever runs this may use their own.

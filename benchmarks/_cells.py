@@ -75,9 +75,9 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _scripts(measure: Callable[..., object]) -> list[Path]:
-    """The files beside the one that measures, and this one."""
+    """The files beside the one that measures, and this one; what is told of the cells is not what they are."""
     beside = Path(str(sys.modules[measure.__module__].__file__)).parent
-    return [Path(__file__), *sorted(beside.glob("*.py"))]
+    return [Path(__file__), *sorted(path for path in beside.glob("*.py") if path.name != "__main__.py")]
 
 
 def _shown(cell: Cell) -> str:

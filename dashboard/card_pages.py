@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,8 @@ def write_cards(context: Context) -> dict[str, Path]:
     files, instrument = context.files, context.run.instrument
     evidence = files.read_json(EVIDENCE)
     judged = files.read_json(VERDICT)["horizons"] if files.exists(VERDICT) else {}
-    command = command_of(context.run, context.params, str(evidence["as_of"]))
+    beside = evidence.get("features", {}).get("beside", {})
+    command = command_of(context.run, context.params, str(evidence["as_of"]), beside)
     # Those of horizons that are no longer forecast would be registered with the others.
     shutil.rmtree(files.path(CARDS), ignore_errors=True)
     pages = {}
@@ -66,13 +67,18 @@ def write_cards(context: Context) -> dict[str, Path]:
     return pages
 
 
-def command_of(run: RunIdentity, params: Params, as_of: str) -> str:
-    """What makes the same run again from a checkout of the same commit; ``FILE`` stands for the user's own bars."""
+def command_of(run: RunIdentity, params: Params, as_of: str, beside: Collection[str]) -> str:
+    """What makes the same run again from a checkout of the same commit.
+
+    ``FILE`` stands for the user's own bars, and ``FOLDER`` for what was read beside them, if anything was.
+    """
     words = [f"--symbol {run.symbol} --timeframe {run.timeframe} --as-of {as_of}"]
     if venue := venue_of(run.source):
         words.append(f"--exchange {venue}")
     elif not run.source.startswith(_SAMPLE):
         words.append("--bars FILE")
+    if beside and not run.source.startswith(_SAMPLE):
+        words.append("--context FOLDER")
     # A workspace's params have the profiles applied already: applied again they change nothing.
     raw = params.model_dump(mode="json", by_alias=True)
     if applied := [name for name, change in params.profiles.items() if overlay(raw, change) == raw]:

@@ -28,14 +28,14 @@ def skill(evidence: Mapping[str, Any], one: Mapping[str, Any]) -> Section:
     known = [key for key in _SCORES if any(scores.get(key) is not None for scores in measured.values())]
     sure = percent(evidence.get("confidence"), 0)
     test = evidence.get("test", {})
+    best = baselines.get(one["best_baseline"], {}).get("accuracy")
     rows = [
         (
             label(name),
             f"{percent(scores.get('accuracy'))} {_ends(scores, 'accuracy', 1, 100.0)}",
-            # The vote's difference stands beside its interval; of members only the interval is stored.
             f"{points(one.get('skill_over_baseline'))} {_ends(one, 'skill', 1, 100.0)}"
             if name == "vote"
-            else _ends(scores, "skill", 1, 100.0),
+            else f"{points(_less(scores.get('accuracy'), best))} {_ends(scores, 'skill', 1, 100.0)}",
             *(_score(scores, key) for key in known),
         )
         for name in wording.ordered(measured, wording.FAMILIES)
@@ -60,6 +60,10 @@ def skill(evidence: Mapping[str, Any], one: Mapping[str, Any]) -> Section:
     )
 
 
+def _less(value: float | None, other: float | None) -> float | None:
+    return None if value is None or other is None else value - other
+
+
 def _score(scores: Mapping[str, Any], key: str) -> str:
     _, digits, share = _SCORES[key]
     value = percent(scores.get(key), digits) if share else number(scores.get(key), digits)
@@ -73,19 +77,10 @@ def money(one: Mapping[str, Any], verdict: Mapping[str, Any] | None) -> Section:
     if not strategy:
         return Section("money", "Money after costs", notes=(_NOT_MEASURED,))
     held = one.get("comparison", {}).get("buy_and_hold", {})
-    tried = number(one.get("trials", {}).get("deflated_by"), 0)
-    # The gate counts again over the whole ledger; its rule says how many independent trials that is.
-    ledger: tuple[Row, ...] = (
-        (
-            (
-                f"the same after all {number(verdict.get('trials_counted'), 0)} trials in the ledger",
-                percent(verdict.get("deflated_sharpe")),
-                MISSING,
-            ),
-        )
-        if verdict
-        else ()
-    )
+    # The gate counts over the whole ledger, the evidence in this run.
+    judged = verdict or one
+    tried = judged.get("trials", {})
+    counted = f"{number(tried.get('counted'), 0)} counted in {'the ledger' if verdict else 'this run'}"
     return Section(
         "money",
         "Money after costs",
@@ -97,11 +92,11 @@ def money(one: Mapping[str, Any], verdict: Mapping[str, Any] | None) -> Section:
                 number(held.get("sharpe")),
             ),
             (
-                f"deflated Sharpe: not the luck of the best of {tried} independent trials",
-                percent(one.get("deflated_sharpe")),
+                f"deflated Sharpe: not the luck of the best of {number(tried.get('deflated_by'), 0)} independent "
+                f"trials ({counted})",
+                percent(judged.get("deflated_sharpe")),
                 MISSING,
             ),
-            *ledger,
             ("total return", percent(strategy.get("total_return")), percent(held.get("total_return"))),
             ("largest drawdown", percent(strategy.get("max_drawdown")), percent(held.get("max_drawdown"))),
             ("round trips", number(strategy.get("round_trips"), 0), MISSING),

@@ -1,6 +1,6 @@
 """Two versions side by side, as rows for the terminal and as a page of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -8,23 +8,25 @@ import pandas as pd
 from dashboard import evidence_figures, wording
 from dashboard.wording import MISSING, interval, minute, number, percent, plain, points, signed
 
-# Words, and how the value is said: a share, or a number with so many digits.
-_SAID: Mapping[str, tuple[str, int | None]] = {
-    "skill.vote.accuracy": ("direction right", None),
-    "skill_over_baseline": ("over the best rule without skill", None),
-    "strategy.sharpe": ("Sharpe ratio after costs", 2),
-    "strategy.total_return": ("total return", None),
-    "strategy.max_drawdown": ("largest drawdown", None),
-    "strategy.trades": ("fills", 0),
-    "strategy.turnover_per_year": ("turnover a year", 0),
-    "strategy.exposure": ("in the market", None),
-    "comparison.buy_and_hold.sharpe": ("Sharpe ratio of buy and hold", 2),
-    "probabilistic_sharpe": ("probabilistic Sharpe", None),
-    "deflated_sharpe": ("deflated Sharpe", None),
-    "trials.deflated_by": ("independent trials deflated by", 0),
-    "overfitting.search.probability": ("overfitting of the search", None),
-    "superior_ability.probability": ("p-value, no better than the baselines", 3),
-    "break_even_curve.zero_bps": ("cost of Sharpe 0, bps a side", 1),
+# Words, and how the value is said: a share, a difference of shares or a number, with so many digits.
+_SAID: Mapping[str, tuple[str, Callable[[float | None, int], str], int]] = {
+    "skill.vote.accuracy": ("direction right", percent, 1),
+    "best_baseline_accuracy": ("the best rule without skill", percent, 1),
+    "skill_over_baseline": ("direction right over that rule, points", points, 1),
+    "strategy.sharpe": ("Sharpe ratio after costs", number, 2),
+    "strategy.total_return": ("total return", percent, 1),
+    "strategy.max_drawdown": ("largest drawdown", percent, 1),
+    "strategy.trades": ("fills", number, 0),
+    "strategy.turnover_per_year": ("turnover a year", number, 0),
+    "strategy.exposure": ("in the market", percent, 1),
+    "comparison.buy_and_hold.sharpe": ("Sharpe ratio of buy and hold", number, 2),
+    "probabilistic_sharpe": ("probabilistic Sharpe", percent, 1),
+    "verdict.deflated_sharpe": ("deflated Sharpe, over the whole ledger", percent, 1),
+    "verdict.trials.deflated_by": ("independent trials deflated by", number, 0),
+    "verdict.trials.counted": ("trials counted", number, 0),
+    "overfitting.search.probability": ("overfitting of the search", percent, 1),
+    "superior_ability.probability": ("p-value, no better than the baselines", number, 3),
+    "break_even_curve.zero_bps": ("cost of Sharpe 0, bps a side", number, 1),
 }
 
 Row = tuple[str, ...]
@@ -57,11 +59,13 @@ def metric_rows(found: Mapping[str, Any]) -> list[Row]:
     """Metrics of both, each over its own test, and the first less the second; of shares in percentage points."""
     rows: list[Row] = []
     for one in found["metrics"]:
-        words, digits = _SAID[one["metric"]]
-        if digits is None:
-            rows.append((words, percent(one["a"]), percent(one["b"]), points(one["difference"])))
-        else:
-            rows.append((words, number(one["a"], digits), number(one["b"], digits), signed(one["difference"], digits)))
+        words, say, digits = _SAID[one["metric"]]
+        less, scale = (signed, 1.0) if say is number else (points, 100.0)
+        both = [
+            f"{say(one[side], digits)} {interval(ends[0], ends[1], digits, scale)}" if ends else say(one[side], digits)
+            for side, ends in one["interval"].items()
+        ]
+        rows.append((words, *both, less(one["difference"], digits)))
     return rows
 
 
@@ -73,9 +77,12 @@ def param_rows(found: Mapping[str, Any]) -> list[Row]:
 def difference_said(found: Mapping[str, Any]) -> str:
     """The paired difference in a sentence: what the gate asks."""
     common, names = found["common"], [found["versions"][side]["version"] for side in ("a", "b")]
+    bars = f"{number(common['bars'], 0)} common bars, {minute(str(common['first']))} to {minute(str(common['last']))}"
+    if common["difference"] is None:
+        both = f"the Sharpe ratios of versions {names[0]} and {names[1]}"
+        return f"Over {bars}, {both} can't be compared: {common['reason']}."
     said = (
-        f"Over {number(common['bars'], 0)} common bars, {minute(str(common['first']))} to "
-        f"{minute(str(common['last']))}, "
+        f"Over {bars}, "
         f"the Sharpe ratio of version {names[0]} is {number(common['sharpe']['a'])}, of version {names[1]} "
         f"{number(common['sharpe']['b'])}: a difference of {signed(common['difference'])}"
     )

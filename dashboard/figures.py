@@ -169,7 +169,7 @@ def importance(name: str, features: Sequence[Mapping[str, Any]], most: int = 12)
         axes.spines["left"].set_visible(False)
         axes.locator_params(axis="x", nbins=4 if narrow else 6)
         axes.xaxis.set_major_formatter(lambda value, _: plain(round(value * 1000, 6)))
-        axes.set_xlabel("log loss added when shuffled, thousandths")
+        axes.set_xlabel("log loss added, thousandths")
         axes.margins(y=0.03)
         margins(figure, narrow, left=0.25 + 0.088 * max(map(len, names), default=0), top=0.1)
 
@@ -249,8 +249,9 @@ def margins(figure: "Figure", narrow: bool, left: float = 0.8, top: float = 0.0,
     """Room for labels, in inches. Measuring text takes longer than drawing, and depends on the fonts at hand."""
     width, height = figure.get_size_inches()
     top = top or (0.85 if narrow else 0.4)
+    bottom = 0.6 if figure.axes[-1].get_xlabel() else 0.35
     figure.subplots_adjust(
-        left=left / width, right=1 - right / width, bottom=0.6 / height, top=1 - top / height, hspace=0.14
+        left=left / width, right=1 - right / width, bottom=bottom / height, top=1 - top / height, hspace=0.14
     )
     for axes in figure.axes:
         axes.yaxis.set_label_coords((0.16 - left) / (width - left - right), 0.5)

@@ -110,6 +110,7 @@ def render(
         "signed_percent",
         "points",
         "scientific",
+        "scenario",
         "plain",
         "day",
         "minute",
@@ -132,6 +133,8 @@ def render(
             "key": f"h{number}",
             "evidence": one,
             "verdict": judged.get(name),
+            # The gate's number and what it was deflated by; before it has spoken, those of the run.
+            "deflated": judged.get(name, one),
             "card": cards.get(name),
             "baseline": _baseline(one),
             "members": wording.ordered(one["skill"], wording.FAMILIES),
@@ -170,11 +173,16 @@ def render(
 
 
 def _interval(
-    source: Mapping[str, Any], key: str = "", digits: int = 2, scale: float = 1.0, low: str = "low", high: str = "high"
+    source: Mapping[str, Any] | None,
+    key: str = "",
+    digits: int = 2,
+    scale: float = 1.0,
+    low: str = "low",
+    high: str = "high",
 ) -> str:
-    """Interval of ``key`` in a mapping that names its ends ``<key>_low`` and ``<key>_high``, or ``p05`` and ``p95``."""
-    prefix = f"{key}_" if key else ""
-    return wording.interval(source.get(f"{prefix}{low}"), source.get(f"{prefix}{high}"), digits, scale)
+    """Interval of ``key`` in a mapping that names its ends ``<key>_low`` and ``<key>_high``; None was not measured."""
+    known, prefix = source or {}, f"{key}_" if key else ""
+    return wording.interval(known.get(f"{prefix}{low}"), known.get(f"{prefix}{high}"), digits, scale)
 
 
 def _optional(say: Any) -> Any:
@@ -192,10 +200,12 @@ def _doubts(
 ) -> dict[str, Any]:
     """Pictures of what the evidence has measured; None where there is nothing to draw."""
     ratios = rolling_sharpe(returns, bars_per_day, confidence)
+    missing = ratios["sharpe"].isna()
     costs, capacity = one.get("break_even_curve") or {}, (one.get("stress") or {}).get("capacity") or {}
     chosen = {kind: (found or {}).get("logits") for kind, found in (one.get("overfitting") or {}).items()}
     return {
-        "rolling": evidence_figures.rolling_sharpe(f"{name}-rolling", ratios) if len(ratios) else None,
+        "rolling_holes": bool(missing.any()),
+        "rolling": None if missing.all() else evidence_figures.rolling_sharpe(f"{name}-rolling", ratios),
         "break_even": evidence_figures.break_even(f"{name}-break-even", costs) if _measured(costs) else None,
         "capacity": evidence_figures.capacity(f"{name}-capacity", capacity) if _measured(capacity) else None,
         "overfitting": {

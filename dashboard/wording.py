@@ -4,6 +4,7 @@ A missing value is an en dash, never 0.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -168,6 +169,12 @@ def push(direction: float | None) -> str:
 def label(name: str) -> str:
     """Words for a model family, baseline or rule."""
     return FAMILIES.get(name) or BASELINES.get(name) or RULES.get(name) or name.replace("_", " ")
+
+
+def scenario(name: str) -> str:
+    """Words for a stress scenario: ``covid_2020_03_12`` has its date, ``volume_div_20`` its sign."""
+    words = re.sub(r"(?<=\d) (?=\d)", "-", label(name))
+    return re.sub(r"\bdiv (?=\d)", "÷ ", re.sub(r"\bx(?=\d)", "× ", words))
 
 
 def sentence(text: str) -> str:

@@ -163,7 +163,7 @@ def _table(
     for name, one in rows[:_MOST_HORIZONS]:
         vote, traded, found = one["skill"]["vote"], one["strategy"], judged.get(name, {})
         best = one["baselines"][one["best_baseline"]]["accuracy"]
-        trials = found.get("trials_counted", one["trials"]["counted"])
+        trials = found.get("trials", one["trials"])["counted"]
         table.append(
             [
                 name,

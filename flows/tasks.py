@@ -32,7 +32,7 @@ OnProgress = Callable[[str, int, int, str], None]
 # Where another try can help: a source that is being written to, databases that others write to.
 RETRIES: Mapping[str, int] = {"sync_source": 2, "ingest": 2, "tune": 2, "gate": 2, "register": 2}
 RETRY_SECONDS = 3.0
-_COMPARED = ("sharpe", "total_return", "max_drawdown", "trades", "break_even_bps")
+_COMPARED = ("sharpe", "sharpe_low", "sharpe_high", "total_return", "max_drawdown", "trades", "break_even_bps")
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ def metric_rows(evidence: Mapping[str, Any], verdict: Mapping[str, Any]) -> list
     """A row a horizon: skill beside its best baseline, the strategy, and what the gate said."""
     rows = []
     for horizon, found in evidence["horizons"].items():
-        vote, baseline = found["skill"]["vote"], found["best_baseline"]
+        vote, baseline, judged = found["skill"]["vote"], found["best_baseline"], verdict["horizons"][horizon]
         row = {
             "horizon": horizon,
             "accuracy": vote["accuracy"],
@@ -244,8 +244,10 @@ def metric_rows(evidence: Mapping[str, Any], verdict: Mapping[str, Any]) -> list
             "baseline": baseline,
             "baseline_accuracy": found["baselines"][baseline]["accuracy"],
             **{name: found["strategy"][name] for name in _COMPARED},
-            "deflated_sharpe": found["deflated_sharpe"],
-            "verdict": verdict["horizons"][horizon]["verdict"],
+            "deflated_sharpe": judged["deflated_sharpe"],
+            "deflated_by": judged["trials"]["deflated_by"],
+            "trials_counted": judged["trials"]["counted"],
+            "verdict": judged["verdict"],
         }
         rows.append(row)
     return rows

@@ -1,7 +1,6 @@
 """How often the whole machine promotes: a market goes through all of it, and the tables say what the verdicts say."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest

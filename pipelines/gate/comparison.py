@@ -16,6 +16,7 @@ from trading.errors import ParamsError
 
 METRICS = (
     "skill.vote.accuracy",
+    "best_baseline_accuracy",
     "skill_over_baseline",
     "strategy.sharpe",
     "strategy.total_return",
@@ -25,8 +26,9 @@ METRICS = (
     "strategy.exposure",
     "comparison.buy_and_hold.sharpe",
     "probabilistic_sharpe",
-    "deflated_sharpe",
-    "trials.deflated_by",
+    "verdict.deflated_sharpe",
+    "verdict.trials.deflated_by",
+    "verdict.trials.counted",
     "overfitting.search.probability",
     "superior_ability.probability",
     "break_even_curve.zero_bps",
@@ -89,7 +91,8 @@ def compare(a: Version, b: Version, horizon: str, periods_per_year: float) -> di
     Returns
     -------
     dict
-        ``versions``; ``metrics``, each over its own test; ``params`` that differ; ``common``: over the common bars both
+        ``versions``; ``metrics``, each over its own test, with its ``interval`` where one was measured; ``params`` that
+        differ; ``common``: over the common bars both
         annual ratios, their ``difference`` with its interval ``low`` to ``high``, and ``above``, the share of paths on
         which ``a`` is better. Without an interval, ``reason`` says why.
 
@@ -103,12 +106,12 @@ def compare(a: Version, b: Version, horizon: str, periods_per_year: float) -> di
     Ledoit and Wolf (2008), "Robust performance hypothesis testing with the Sharpe ratio".
     """
     both = common_bars(a, b)
-    measured = [one.evidence["horizons"][horizon] for one in (a, b)]
+    measured = [_measured(one, horizon) for one in (a, b)]
     settings = [flatten(one.params) for one in (a, b)]
     return {
         "horizon": horizon,
         "versions": {"a": _identity(a, horizon), "b": _identity(b, horizon)},
-        "metrics": [_metric(name, *(_at(one, name) for one in measured)) for name in METRICS],
+        "metrics": [_metric(name, *measured) for name in METRICS],
         "params": [
             {"param": name, "a": settings[0].get(name), "b": settings[1].get(name)}
             for name in sorted(settings[0].keys() | settings[1].keys())
@@ -167,8 +170,28 @@ def _identity(one: Version, horizon: str) -> dict[str, Any]:
     }
 
 
-def _metric(name: str, a: float | None, b: float | None) -> dict[str, Any]:
-    return {"metric": name, "a": a, "b": b, "difference": None if a is None or b is None else a - b}
+def _measured(one: Version, horizon: str) -> dict[str, Any]:
+    """Evidence of the horizon with the baseline's accuracy and the verdict, which knows the whole ledger."""
+    found = one.evidence["horizons"][horizon]
+    best = found["baselines"].get(found["best_baseline"], {})
+    return {**found, "verdict": one.verdict, "best_baseline_accuracy": best.get("accuracy")}
+
+
+def _metric(name: str, *measured: Mapping[str, Any]) -> dict[str, Any]:
+    a, b = (_at(one, name) for one in measured)
+    return {
+        "metric": name,
+        "a": a,
+        "b": b,
+        "difference": None if a is None or b is None else a - b,
+        "interval": {side: _interval(one, name) for side, one in zip("ab", measured, strict=True)},
+    }
+
+
+def _interval(measured: Mapping[str, Any], name: str) -> list[float] | None:
+    name = "skill" if name == "skill_over_baseline" else name
+    low, high = (_at(measured, f"{name}_{end}") for end in ("low", "high"))
+    return None if low is None or high is None else [low, high]
 
 
 def _at(measured: Any, name: str) -> float | None:

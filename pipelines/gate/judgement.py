@@ -14,7 +14,7 @@ from pipelines.gate.champion import Champion, Question, against_champion, questi
 from pipelines.gate.endurance import drawdown, earning, stress
 from pipelines.gate.identity import judged_hash
 from pipelines.gate.ruling import Evidence
-from pipelines.gate.significance import deflated, enough_trades, overfitting, seed_spread, skill, trials_counted
+from pipelines.gate.significance import deflated, enough_trades, overfitting, seed_spread, skill, tried
 from pipelines.gate.soundness import audit_clean, audit_control, latency, onnx_parity, simulated_markets
 from pipelines.params import GateParams
 from pipelines.tracking import Trial
@@ -71,7 +71,8 @@ def judge(
     dict
         ``verdict`` (passed only if every rule is), ``question``, ``number`` (of the claim; None where none is made),
         ``bundle_hash``, ``judged_hash`` (of the evidence and the thresholds), ``champion`` (the version it was judged
-        against), ``trials_counted``, ``deflated_sharpe``, ``rules`` and a one-sentence ``summary``.
+        against), ``trials`` (of the whole ledger: ``counted``, ``effective``, ``deflated_by``), ``deflated_sharpe``,
+        ``rules`` and a one-sentence ``summary``.
 
     Raises
     ------
@@ -90,7 +91,8 @@ def judge(
     identity = judged_hash(evidence, horizon, gate)
     last = pd.Timestamp(evidence["test"]["last"])
     level = level_of(asked, identity, measured["bundle"]["recipe_sha256"], last, len(evidence["horizons"]), gate)
-    sharpe = deflated(evidence, horizon, ledger, level)
+    trials = tried(evidence, horizon, ledger)
+    sharpe = deflated(evidence, horizon, ledger, trials, level)
     rulings = [
         audit_clean(evidence),
         audit_control(evidence),
@@ -114,7 +116,6 @@ def judge(
     if champion is not None:
         rulings.append(against_champion(evidence, horizon, gate, champion, stream, question))
     refusals = [ruling.refusal for ruling in rulings if not ruling.passed]
-    trials = trials_counted(evidence, horizon, ledger)
     return {
         "verdict": "refused" if refusals else "passed",
         "question": question,
@@ -122,10 +123,10 @@ def judge(
         "bundle_hash": measured["bundle"]["hash"],
         "judged_hash": identity,
         "champion": None if champion is None else champion.version,
-        "trials_counted": trials,
+        "trials": asdict(trials),
         "deflated_sharpe": sharpe.value,
         "rules": [{k: v for k, v in asdict(ruling).items() if k != "refusal"} for ruling in rulings],
-        "summary": _summary(refusals, question, champion, trials, len(rulings)),
+        "summary": _summary(refusals, question, champion, trials.counted, len(rulings)),
     }
 
 

@@ -1,6 +1,7 @@
 """Whether a result could be luck."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pipelines.evidence.deflated_sharpe import deflated_sharpe, trial_variance
 from pipelines.evidence.effective_trials import trials_to_deflate_by
@@ -8,6 +9,34 @@ from pipelines.gate.budget import Level
 from pipelines.gate.ruling import Evidence, Ruling, number, shown
 from pipelines.params import GateParams
 from pipelines.tracking import Trial
+
+
+@dataclass(frozen=True)
+class Tried:
+    """How much was tried, over the whole ledger.
+
+    Parameters
+    ----------
+    counted
+        Everything ever tried for the horizon, and at least what this run tried: a ledger may be new.
+    effective
+        The number of independent trials that they amount to, from their daily returns; a trial without counts whole
+        (:mod:`pipelines.evidence.effective_trials`).
+    deflated_by
+        The same, rounded up.
+    """
+
+    counted: int
+    effective: float
+    deflated_by: int
+
+
+def tried(evidence: Evidence, horizon: str, ledger: Sequence[Trial]) -> Tried:
+    """Count the trials of the ledger; one that is recorded twice is one trial."""
+    distinct = {trial.trial_hash for trial in ledger}
+    counted = max(len(distinct), int(evidence["horizons"][horizon]["trials"]["counted"]), 1)
+    returns = {trial.trial_hash: trial.returns for trial in ledger if trial.returns}
+    return Tried(counted, *trials_to_deflate_by(returns.values(), counted))
 
 
 def enough_trades(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
@@ -39,19 +68,18 @@ def skill(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
         passed,
         value,
         gate.min_skill,
-        f"Accuracy beats the best no-skill baseline ({measured['best_baseline']}) by {shown(value, '+.4f')}"
+        f"Accuracy beats the best no-skill baseline, {measured['best_baseline']!r}, by {shown(value, '+.4f')}"
         f" (must exceed {gate.min_skill:+.4f}; interval {low} to {high}).",
         "" if passed else f"no skill over the baseline {measured['best_baseline']!r}",
     )
 
 
-def deflated(evidence: Evidence, horizon: str, ledger: Sequence[Trial], level: Level) -> Ruling:
+def deflated(evidence: Evidence, horizon: str, ledger: Sequence[Trial], trials: Tried, level: Level) -> Ruling:
     """The net Sharpe ratio beats what the best of all trials would show by luck, at the level of the question.
 
     The trials are those of the whole ledger, not of this run: whoever runs again with other params has tried again. All
-    of them count, for as many independent ones as they amount to (:mod:`pipelines.evidence.effective_trials`, from
-    their daily returns; a trial without counts whole), rounded up; what varies between them is
-    :func:`trial_variance`'s to say.
+    of them count, for as many independent ones as they amount to; what varies between them is :func:`trial_variance`'s
+    to say.
 
     References
     ----------
@@ -59,9 +87,6 @@ def deflated(evidence: Evidence, horizon: str, ledger: Sequence[Trial], level: L
     """
     measured = evidence["horizons"][horizon]
     moments = {key: known for key, given in measured["moments"].items() if (known := number(given)) is not None}
-    trials = trials_counted(evidence, horizon, ledger)
-    returns = {trial.trial_hash: trial.returns for trial in ledger if trial.returns}
-    effective, deflated_by = trials_to_deflate_by(returns.values(), trials)
     value: float | None = None
     if len(moments) == len(measured["moments"]):
         metrics = {trial.trial_hash: trial.metrics for trial in ledger}
@@ -72,7 +97,7 @@ def deflated(evidence: Evidence, horizon: str, ledger: Sequence[Trial], level: L
                 int(moments["observations"]),
                 moments["skewness"],
                 moments["kurtosis"],
-                deflated_by,
+                trials.deflated_by,
                 variance,
             )
         )
@@ -83,10 +108,10 @@ def deflated(evidence: Evidence, horizon: str, ledger: Sequence[Trial], level: L
         passed,
         value,
         threshold,
-        f"After costs, the probability that the Sharpe ratio beats the luckiest of {deflated_by} independent"
-        f" trials without skill is {shown(value, '.3f')} (needed: {threshold:.4g}); {trials} were counted,"
-        f" which are as {effective:.1f} that have nothing to do with each other.",
-        "" if passed else f"no edge after costs that {trials} trials could not explain",
+        f"After costs, the probability that the Sharpe ratio beats the luckiest of {trials.deflated_by} independent"
+        f" trials without skill is {shown(value, '.3f')} (needed: {threshold:.4g}); {trials.counted} were counted,"
+        f" which are as {trials.effective:.1f} that have nothing to do with each other.",
+        "" if passed else f"no edge after costs that {trials.counted} trials could not explain",
     )
 
 
@@ -131,21 +156,18 @@ def seed_spread(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
     known = [value for value in values if value is not None]
     spread = max(known) - min(known) if len(known) > 1 else None
     passed = spread is not None and len(known) == len(values) and spread <= gate.max_seed_spread
+    if len(values) < 2:
+        refusal = "the spread over seeds is not known (set backtest.seeds)"
+    elif len(known) < len(values):
+        refusal = f"{len(values) - len(known)} of {len(values)} seeds that never traded on the newest test block"
+    else:
+        refusal = f"seeds that differ by {shown(spread, '.2f')} in their Sharpe ratio"
     return Ruling(
         "seed_spread",
         passed,
         spread,
         gate.max_seed_spread,
-        f"On the newest test block, {len(values)} seeds give annual Sharpe ratios that are {shown(spread, '.2f')} apart"
-        f" (allowed: {gate.max_seed_spread:g}).",
-        ""
-        if passed
-        else "the spread over seeds is not known (set backtest.seeds)"
-        if spread is None
-        else f"seeds that differ by {spread:.2f} in their Sharpe ratio",
+        f"On the newest test block, {len(known)} of {len(values)} seeds traded, and their annual Sharpe ratios are"
+        f" {shown(spread, '.2f')} apart (allowed: {gate.max_seed_spread:g}).",
+        "" if passed else refusal,
     )
-
-
-def trials_counted(evidence: Evidence, horizon: str, ledger: Sequence[Trial]) -> int:
-    """Everything ever tried for the horizon, and at least what this run tried: a ledger may be new."""
-    return max(len({trial.trial_hash for trial in ledger}), int(evidence["horizons"][horizon]["trials"]["counted"]), 1)

@@ -73,12 +73,18 @@ def test_it_says_what_the_files_say(
         ["model", "accuracy", "over the best rule, points", "log loss", "Brier", "AUC"],
         ["vote of all models", "54.7% [53.1, 56.3]", "+1.9 [0.1, 3.7]", "0.6882", "0.2476", "0.562"],
     ]
+    assert found["Skill"][2][:3] == ["random forest", "54.4% [52.8, 56.0]", "+1.6 –"]
     assert ["bet against the last bar", "52.8%", "–", "–", "–", "–"] in found["Skill"]
     assert ["constant 50%", "–", "–", "0.6931", "0.2500", "–"] in found["Skill"]
     money = dict(row[:2] for row in found["Money after costs"])
     assert money["Sharpe ratio a year"] == "2.20 [0.35, 4.02]"
-    assert money["deflated Sharpe: not the luck of the best of 6 independent trials"] == "88.0%"
-    assert money["the same after all 11 trials in the ledger"] == "88.0%"
+    # The gate's number beside what it was deflated by.
+    deflated = "deflated Sharpe: not the luck of the best of"
+    assert money[f"{deflated} 9 independent trials (22 counted in the ledger)"] == "87.0%"
+    unjudged = dict(
+        row[:2] for row in tables(to_markdown(card(spec, evidence, None, command=COMMAND)))["Money after costs"]
+    )
+    assert unjudged[f"{deflated} 6 independent trials (11 counted in this run)"] == "88.0%"
     assert found["Gate"][0] == ["rule", "result", "reason"]
     assert [row[1] for row in found["Gate"][1:]] == ["pass" if r["passed"] else "FAIL" for r in verdict["rules"]]
     (refused,) = [row for row in found["Gate"] if row[0] == "better than the best rule without skill"]
@@ -173,7 +179,7 @@ def test_scores_that_a_run_has_besides_are_shown(spec: dict[str, Any], evidence:
     assert dict(zip(head, vote, strict=True))["balanced accuracy"] == "52.0% [51.0, 53.0]"
     assert dict(zip(head, vote, strict=True))["information coefficient"] == "0.031"
     assert all(len(row) == len(head) for row in others)
-    assert next(row for row in others if row[0] == "LSTM")[2] == "[−1.0, 2.0]"
+    assert next(row for row in others if row[0] == "LSTM")[2] == "+1.0 [−1.0, 2.0]"
     assert "Brier score 0.2476 (reliability 0.0004, resolution 0.0021)" in text
 
 
@@ -245,9 +251,10 @@ def test_the_command_names_source_and_profile(context: Context, params: Params, 
     from pipelines.params import parse_params
 
     def command(params: Params, source: str) -> str:
-        return command_of(context.run.model_copy(update={"source": source}), params, "2019-10-01")
+        return command_of(context.run.model_copy(update={"source": source}), params, "2019-10-01", {})
 
     assert isinstance(context.run, RunIdentity)
+    assert command_of(context.run, params, "2019-10-01", ["ETH/USD"]).endswith('--bars FILE --context FOLDER"')
     base = 'make run ARGS="--symbol BTC/USD --timeframe 1h --as-of 2019-10-01'
     assert command(params, "data/sample/x.parquet") == f'{base}"'
     assert command(params, "source/x.csv") == f'{base} --bars FILE"'

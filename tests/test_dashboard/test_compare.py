@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import engine
+from dashboard.comparison import difference_said
 from pipelines.gate.comparison import Version, compare
 from pipelines.metrics import sharpe
 from pipelines.monte_carlo.bootstrap import paired_difference
@@ -37,7 +38,9 @@ def _evidence(**changes: Any) -> dict[str, Any]:
 
 
 def _version(stream: pd.Series, number: str = "1", **changes: Any) -> Version:
+    trials = {"counted": 20 + int(number), "effective": 8.4, "deflated_by": 9}
     verdict = {"verdict": "refused", "question": "first", "summary": "refused: no edge"}
+    verdict |= {"trials": trials, "deflated_sharpe": 0.7}
     return Version(number, (), _evidence(**changes), verdict, {"seed": int(number), "x": {"y": 1}}, stream)
 
 
@@ -51,7 +54,20 @@ def test_the_difference_is_that_of_the_gate() -> None:
     assert [common["low"], common["high"]] == pytest.approx(list(np.quantile(drawn, [0.025, 0.975])))
     assert common["above"] == pytest.approx(np.mean(drawn > 0))
     ratio = next(one for one in found["metrics"] if one["metric"] == "strategy.sharpe")
-    assert ratio == {"metric": "strategy.sharpe", "a": 2.2, "b": 1.0, "difference": pytest.approx(1.2)}
+    assert ratio == {
+        "metric": "strategy.sharpe",
+        "a": 2.2,
+        "b": 1.0,
+        "difference": pytest.approx(1.2),
+        "interval": {"a": [0.35, 4.02], "b": [0.35, 4.02]},
+    }
+    # The ledger's numbers are the verdict's, not those of the run alone.
+    tried = {one["metric"]: (one["a"], one["b"]) for one in found["metrics"] if one["metric"].startswith("verdict")}
+    assert tried == {
+        "verdict.deflated_sharpe": (0.7, 0.7),
+        "verdict.trials.deflated_by": (9, 9),
+        "verdict.trials.counted": (21, 22),
+    }
     assert found["params"] == [{"param": "seed", "a": 1, "b": 2}]
 
 
@@ -73,6 +89,13 @@ def test_a_version_is_no_better_than_itself_and_the_other_way_round_is_the_negat
 def test_without_an_interval_it_says_why(stream: pd.Series, reason: str) -> None:
     common = compare(_version(_stream(1, 0.0)), _version(stream), "4h", YEAR)["common"]
     assert (common["low"], common["high"], common["above"], common["reason"]) == (None, None, None, reason)
+
+
+def test_a_version_that_never_moved_is_said_to_be_beyond_comparison() -> None:
+    found = compare(_version(_stream(1, 0.0)), _version(_stream(2, 0.0) * 0.0, "2"), "4h", YEAR)
+    said = difference_said(found)
+    assert said.startswith("Over 3,000 common bars, 2018-10-01 00:00 UTC to")
+    assert said.endswith("the Sharpe ratios of versions 1 and 2 can't be compared: one of them never moved.")
 
 
 def test_no_common_bars() -> None:
@@ -98,6 +121,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (bundle / "bundle.json").write_text(json.dumps({"params": {"labels": {"cost": number}}, "seed": 7}))
         stream.to_frame().to_parquet(bundle / "walk_forward.parquet")
         verdict = {"verdict": "refused", "question": "first", "summary": f"refused: <number {number}>"}
+        verdict |= {"trials": {"counted": 22, "effective": 8.4, "deflated_by": 9}, "deflated_sharpe": 0.7}
         made = tracker.register(
             "4h",
             folder,
@@ -135,8 +159,12 @@ def test_side_by_side(cli: Callable[..., Any], tmp_path: Path) -> None:
         "Over 3,000 common bars, 2018-10-01 00:00 UTC to",
         "A difference is",
         "aliases – candidate",
-        "Sharpe ratio after costs 1.00 2.00 −1.00",
-        "direction right 54.7% 54.7% 0.0",
+        "Sharpe ratio after costs 1.00 [0.35, 4.02] 2.00 [0.35, 4.02] −1.00",
+        "direction right 54.7% [53.1, 56.3] 54.7% [53.1, 56.3] 0.0",
+        "the best rule without skill 52.8% 52.8% 0.0",
+        "direction right over that rule, points +1.9 [0.1, 3.7] +1.9 [0.1, 3.7] 0.0",
+        "deflated Sharpe, over the whole ledger 70.0% 70.0% 0.0",
+        "independent trials deflated by 9 9 0",
         "params.labels.cost 1 2",
         "version 2: Refused: <number 2>.",
     ):

@@ -82,18 +82,24 @@ def test_it_says_what_the_evidence_says(fill: Callable[..., Context], evidence: 
         "vote of all models 55.0% [53.9, 56.0] 54.3% +0.7 [−0.4, 1.8] 0.2479 0.6888 0.565",
         "random forest 54.9%",
         "0.80 [−1.02, 2.61]",
+        "less sure than that of the whole, 0.80 [−1.02, 2.61] . test period",
         "2018-10-01 to 2018-12-30 8,600 26 2,175",
         "break-even 8.3 bps a side",
-        "✗ fail −0.004 0",
+        "✗ fail −0.004 0 Best no-skill baseline: “bet against the last bar”.",
         "✓ pass 3.1e−07 1.0e−05",
-        "control: leak planted in features – 320,632 ✓ 41",
+        "control: a feature that sees the next bar 3 320,632 ✓ 41",
+        "control: a fill that knows its bar&#39;s close 0 0 nothing to leak",
         evidence["environment"]["lock_sha256"],
         evidence["data"]["sha256"],
+        # The gate's number beside what it was deflated by, then the run's own.
+        "best of 9 independent trials, which is what 22 tried in all amount to 87.0% deflated Sharpe ratio",
+        "trials counted 22 in the whole ledger, 11 of them in this run independent ones 8.4, by the correlation",
+        "87.0%: the same, against the luckiest of 9 independent trials; against the 6 of this run alone, 88.0%",
         "How to read this",
     ):
         assert said in text, said
     # Sections go from the shortest horizon to the longest.
-    assert text.index("next 1 bar;") < text.index("next 4 bars;") < text.index("next 24 bars;")
+    assert text.index("next bar;") < text.index("next 4 bars;") < text.index("next 24 bars;")
 
 
 @pytest.mark.usefixtures("quick")
@@ -134,6 +140,7 @@ def test_before_the_gate_it_says_so(fill: Callable[..., Context]) -> None:
     text = _text(write_report(fill(judged=False), {}).read_text(encoding="utf-8"))
     assert "Not judged yet." in text
     assert "What the gate said" not in text
+    assert "best of 6 independent trials, which is what 11 tried in this run amount to 88.0% deflated" in text
 
 
 def _emptied(value: object) -> object:
@@ -161,19 +168,19 @@ def test_it_says_how_far_the_result_can_be_trusted(fill: Callable[..., Context],
     for said in (
         "fees 0.1900 52% spread and slippage 0.0780 21% impact on the price 0.0000 0% funding 0.1000 27%",
         "reached at 17.4 basis points a side",
-        "hash war 2018 11 22.3% 9.0% −7.1% 28.7% 15.8% not in time 92% 50% 8%",
+        "hash war 2018-11 22.3% 9.0% −7.1% 28.7% 15.8% not in time 92% 50% 8%",
         "gap down 24.3% 10.3% −3.8% 28.9% 29.0% 108 75% 50% 17%",
         "Left out: correlation to one (needs several assets).",
         "Half of the ratio without impact, 3.01, is left at 19,529",
-        "10,000 1.87 [0.01, 3.74] +139.1% 34% 10,178",
+        "10,000 1.87 [0.01, 3.74] +139.1% 34.1% 10,178",
         "in 26.7% of 12,870 splits",
         "No probability: 3 configurations traded over the same days; 4 are needed.",
         "which is “buy and hold”: 0.012",
         "doing nothing +3.0 0.010 [0.009, 0.010] 0.011 [0.010, 0.011]",
         "above 0, no skill 4.27 years",
-        "never, for the luckiest of 6 independent trials: the Sharpe ratio is not above what luck would show",
+        "never, for the luckiest of 6 independent trials of this run: the Sharpe ratio is not above what luck",
         "Sharpe ratio 1.10 1.17 0.25 0.80 1.50",
-        "Sharpe ratio 2.20 1.10 −0.20 1.00 1.90",
+        "Sharpe ratio 2.20 [0.35, 4.02] 1.10 −0.20 1.00 1.90",
         "20% of the paths stand below 0",
         "without a direction, nothing can be earned: returns before costs are 1.2 standard errors above zero",
         "in markets without a direction 32 −0.76 ± 0.32 [−3.65, 1.92] −10.4% 51.8% 69% 3%",
@@ -190,6 +197,48 @@ def test_it_says_why_no_market_was_simulated(fill: Callable[..., Context], evide
     text = _text(write_report(fill(), {}).read_text(encoding="utf-8"))
     assert text.count("No markets were simulated: simulated bars have no trades.") == 3
     assert "in markets without a direction" not in text
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("even", "said"),
+    [(8.3, "That leaves 1.3."), (3.0, "It loses money to its costs."), (-94.9, "It loses money even without costs.")],
+)
+def test_what_costs_take_is_said_as_it_is(
+    fill: Callable[..., Context], evidence: dict[str, Any], even: float, said: str
+) -> None:
+    evidence["horizons"] = {"4h": evidence["horizons"]["4h"]}
+    context = fill()
+    evidence["horizons"]["4h"]["strategy"] |= {"break_even_bps": even, "exposure": 0.0007}
+    context.files.write_json("data/evidence/evidence.json", evidence)
+    text = _text(write_report(context, {}).read_text(encoding="utf-8"))
+    assert said in text
+    assert "in the market 0.1% of the time" in text
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_strategy_that_never_traded(fill: Callable[..., Context], evidence: dict[str, Any]) -> None:
+    evidence["horizons"] = {"4h": evidence["horizons"]["4h"]}
+    context = fill()
+    one = evidence["horizons"]["4h"]
+    one["strategy"] = dict.fromkeys(one["strategy"]) | {"exposure": 0.0, "total_return": 0.0, "trades": 0.0}
+    one["stress"]["exposure"] = 0.0
+    one["superior_ability"]["against"]["flat"] |= {"vote": None, "any": None, "daily_difference": 0.0}
+    context.files.write_json("data/evidence/evidence.json", evidence)
+    curves = context.files.read_frame("data/backtest/4h/curves.parquet")
+    context.files.write_frame("data/backtest/4h/curves.parquet", curves.assign(equity=1.0, net_return=0.0))
+    text = _text(write_report(context, {}).read_text(encoding="utf-8"))
+    for said in (
+        "doing nothing 0.0 – – – –",
+        "What a crash would have cost Nothing: the test never held a position.",
+        "No rolling Sharpe ratio: nothing was traded.",
+        "It never fell below an earlier value.",
+        "the strategy – – 0.0% – 0",
+        "(return for its risk, a year) – nothing was traded",
+        "not yet known then were purged. test period",
+        "Nothing was traded: below, the ratio that is missing counts as 0.",
+    ):
+        assert said in text, said
 
 
 @pytest.mark.usefixtures("quick")

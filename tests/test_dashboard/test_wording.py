@@ -96,6 +96,12 @@ def test_horizons_are_ordered_by_length_not_by_spelling() -> None:
     assert [name for name, _ in wording.by_length(horizons)] == ["1h", "4h", "24h"]
 
 
+def test_scenarios_have_dates_and_signs() -> None:
+    names = ("covid_2020_03_12", "hash_war_2018_11", "volume_div_20", "spread_x20", "gap_down")
+    said = ["covid 2020-03-12", "hash war 2018-11", "volume ÷ 20", "spread × 20", "gap down"]
+    assert [wording.scenario(name) for name in names] == said
+
+
 def _verdict(question: str = "first", **horizons: list[str] | None) -> dict[str, object]:
     """Each horizon with the rules it failed; None passed."""
     return {

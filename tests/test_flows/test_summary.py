@@ -24,7 +24,8 @@ def evidence() -> dict[str, Any]:
 
 
 def _verdict(evidence: dict[str, Any], word: str = "refused") -> dict[str, Any]:
-    one = {"verdict": word, "question": "first", "trials_counted": 44, "deflated_sharpe": 0.123, "rules": []}
+    trials = {"counted": 44, "effective": 19.5, "deflated_by": 20}
+    one = {"verdict": word, "question": "first", "trials": trials, "deflated_sharpe": 0.123, "rules": []}
     return {"horizons": {name: dict(one) for name in evidence["horizons"]}}
 
 

@@ -30,6 +30,7 @@ def verdict(evidence: dict[str, Any]) -> dict[str, Any]:
         {"rule": "deflated_sharpe", "passed": False, "value": 0.41, "threshold": 0.95, "reason": "0.41 is below 0.95"},
     ]
     found = {"verdict": "refused", "question": "first", "summary": "No edge after costs.", "rules": rules}
+    found |= {"deflated_sharpe": 0.41, "trials": {"counted": 44, "effective": 19.5, "deflated_by": 20}}
     return {
         "instrument": "BTC-USD-1h",
         "as_of": evidence["as_of"],
@@ -53,7 +54,10 @@ def test_metrics_are_a_row_a_horizon(evidence: dict[str, Any], verdict: dict[str
         found = evidence["horizons"][row["horizon"]]
         assert row["accuracy"] == found["skill"]["vote"]["accuracy"]
         assert row["baseline_accuracy"] == found["baselines"][found["best_baseline"]]["accuracy"]
-        assert row["sharpe"] == found["strategy"]["sharpe"]
+        ends = ("sharpe", "sharpe_low", "sharpe_high")
+        assert [row[key] for key in ends] == [found["strategy"][key] for key in ends]
+        # Of the whole ledger, not of the run.
+        assert (row["deflated_sharpe"], row["deflated_by"], row["trials_counted"]) == (0.41, 20, 44)
         assert row["verdict"] == "refused"
 
 

@@ -156,14 +156,14 @@ def test_more_trials_never_help(more):
     few = judge(GOOD, "1h", LEDGER, GATE, None, stream(0.0, rows=10))
     many = LEDGER + [Trial(f"failed {number}", "failed") for number in range(more)]
     after = judge(GOOD, "1h", many, GATE, None, stream(0.0, rows=10))
-    assert after["trials_counted"] == max(len(many), 3)
+    assert after["trials"]["counted"] == max(len(many), 3)
     assert after["deflated_sharpe"] <= few["deflated_sharpe"]
 
 
 def test_a_trial_repeated_is_one_trial_and_a_new_ledger_does_not_forget_this_run():
-    assert judge(GOOD, "1h", LEDGER * 50, GATE, None, stream(0.0))["trials_counted"] == 3
-    assert judge(GOOD, "1h", [], GATE, None, stream(0.0))["trials_counted"] == 3
-    assert significance.trials_counted(evidence(trials__counted=0), "1h", []) == 1
+    assert judge(GOOD, "1h", LEDGER * 50, GATE, None, stream(0.0))["trials"]["counted"] == 3
+    assert judge(GOOD, "1h", [], GATE, None, stream(0.0))["trials"]["counted"] == 3
+    assert significance.tried(evidence(trials__counted=0), "1h", []) == significance.Tried(1, 1.0, 1)
 
 
 def dsr(ledger, **changes):
@@ -186,7 +186,9 @@ def test_trials_that_trade_alike_count_as_few_and_never_for_more_than_they_are()
     assert dsr(alike) > dsr(apart) >= dsr(silent)
     assert dsr(silent) == pytest.approx(deflated_sharpe(0.05, 8700, 0.1, 12.0, 12, 1 / 8700))
     assert dsr(alike) == pytest.approx(deflated_sharpe(0.05, 8700, 0.1, 12.0, 2, 1 / 8700))
-    said = rule(judge(GOOD, "1h", alike, GATE, None, stream(0.0, rows=10)), "deflated_sharpe")["reason"]
+    verdict = judge(GOOD, "1h", alike, GATE, None, stream(0.0, rows=10))
+    assert verdict["trials"] == {"counted": 12, "effective": pytest.approx(1.2, abs=0.05), "deflated_by": 2}
+    said = rule(verdict, "deflated_sharpe")["reason"]
     assert "the luckiest of 2 independent trials" in said
     assert "12 were counted, which are as 1.2 that" in said
     # Each more can only make it harder, also one that is like some others.
@@ -238,6 +240,21 @@ def test_the_level_is_shared_by_the_horizons_judged_together():
     assert together["threshold"] == pytest.approx(1 - 0.05 * 6 / np.pi**2 / 3)
     assert (alone["passed"], together["passed"]) == (True, False)
     assert "(needed: 0.9899)" in together["reason"]
+
+
+@pytest.mark.parametrize(
+    ("values", "said", "refusal"),
+    [
+        ([4.0], "1 of 1 seeds traded", "the spread over seeds is not known (set backtest.seeds)"),
+        ([None, None], "0 of 2 seeds traded", "2 of 2 seeds that never traded on the newest test block"),
+        ([4.0, 4.1, None], "2 of 3 seeds traded", "1 of 3 seeds that never traded on the newest test block"),
+        ([1.0, 4.1], "2 of 2 seeds traded", "seeds that differ by 3.10 in their Sharpe ratio"),
+    ],
+)
+def test_seeds_are_refused_for_what_they_did(values, said, refusal):
+    verdict = judge(evidence(seeds__sharpe__values=values), "1h", LEDGER, GATE, None, stream(0.0))
+    assert verdict["summary"] == f"refused: {refusal}"
+    assert said in rule(verdict, "seed_spread")["reason"]
 
 
 def test_rebalancing_fills_are_no_round_trips():

@@ -51,7 +51,7 @@ def test_the_ledger_is_judged_with_its_daily_returns(make):
     context.files.write_json("data/tune/trials.json", {"4h": {"xgboost": tried}})
     stage.run(context)
     said = context.files.read_json("data/gate/verdict.json")["horizons"]["4h"]
-    assert said["trials_counted"] == 10
+    assert said["trials"] == {"counted": 10, "effective": pytest.approx(2.0), "deflated_by": 2}
     # Nine that are the same are one; the recipe has no returns and counts whole.
     reason = next(rule["reason"] for rule in said["rules"] if rule["rule"] == "deflated_sharpe")
     assert "luckiest of 2 independent trials" in reason
@@ -67,7 +67,7 @@ def test_trials_are_booked_and_counted(make):
     first = verdict["horizons"]["4h"]
     assert verdict["instrument"] == context.run.instrument.name
     assert first["question"] == "first"
-    assert first["trials_counted"] == 2
+    assert first["trials"]["counted"] == 2
     assert first["verdict"] == "passed"
     tracker = Tracker(context.settings, context.run.instrument)
     assert {trial.trial_hash for trial in tracker.ledger("4h")} == {"t1", "r04h"}
