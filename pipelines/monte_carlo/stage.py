@@ -25,15 +25,17 @@ def run(context: Context) -> None:
     horizons = params.labels.horizons
     bars = read_bars(files)
     strategies = [Strategy(params, instrument, horizon) for horizon in horizons]
-    markets = _markets(context, strategies)
     jobs = []
     for strategy in strategies:
         predictions = files.read_frame(f"data/backtest/{strategy.horizon}/predictions.parquet")
         window = bars.loc[predictions.index[0] : predictions.index[-1]]
         seed = np.random.default_rng([params.seed, instrument.bars_in(strategy.horizon)]).integers(2**31)
         jobs.append(Replay(strategy, window, predictions[["vote", "unit_edge", "position"]], int(seed)))
-    for number, (horizon, replayed) in enumerate(zip(horizons, context.map(replays, jobs), strict=True), start=1):
-        files.write_json(f"data/monte_carlo/{horizon}.json", {"markets": markets[horizon]} | replayed)
+    # Handed out at once: other processes have something to do while this one fits a market.
+    replayed = context.map(replays, jobs)
+    markets = _markets(context, strategies)
+    for number, (horizon, found) in enumerate(zip(horizons, replayed, strict=True), start=1):
+        files.write_json(f"data/monte_carlo/{horizon}.json", {"markets": markets[horizon]} | found)
         context.progress(number, len(horizons), f"decisions over {horizon} replayed")
 
 
