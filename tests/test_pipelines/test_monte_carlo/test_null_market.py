@@ -1,5 +1,6 @@
 """A fair game gives nothing away before costs, and whoever sees ahead in it is found."""
 
+import pickle
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,11 @@ def test_a_planted_leak_is_found_whichever_way_it_is_used(market: NullMarket) ->
 
 
 def test_paths_are_the_same_however_they_are_handed_out(market: NullMarket) -> None:
-    at_once, bit_by_bit = (draw_markets(market, Effort(0.0, batch, 6), map) for batch in (6, 1))
+    at_once = draw_markets(market, Effort(0.0, 6, 6), map)
+    # As to other processes, which is by pickle.
+    bit_by_bit = draw_markets(
+        market, Effort(0.0, 1, 6), lambda run, pieces: map(run, pickle.loads(pickle.dumps(pieces)))
+    )
     for horizon in at_once:
         pd.testing.assert_frame_equal(at_once[horizon].statistics, bit_by_bit[horizon].statistics)
     assert at_once["1h"].statistics["sharpe"].nunique() == 6
