@@ -87,7 +87,7 @@ lock: ## resolve the lock files anew (UPGRADE=1: to the newest versions)
 	@echo uv | $(COMPILE) - --output-file requirements-uv.lock
 	@grep -c == requirements.lock requirements-bench.lock requirements-uv.lock
 
-STAGES := raw validated features labels tune train backtest audit stress evidence gate register report
+STAGES := raw validated features labels tune train backtest audit stress monte_carlo evidence gate register report
 clean: ## what runs made, except the ledger of trials and models (LEDGER=1: that too)
 	@rm -rf $(addprefix data/,$(STAGES)) dvc.lock .dvc/cache .dvc/tmp workspaces reports
 	@rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.* htmlcov

@@ -131,6 +131,37 @@ def overfitting(name: str, logits: Mapping[str, Sequence[float]]) -> str:
     return both_widths(name, draw, _SIZE, _NARROW)
 
 
+def spreads(name: str, rows: Sequence[tuple[str, Mapping[str, float]]], own: float | None) -> str:
+    """Sharpe ratios that were drawn: of each kind the mean, and what nine in ten draws are between.
+
+    Parameters
+    ----------
+    name
+        Unique on the page.
+    rows
+        Words for each kind, and its ``mean``, ``p05`` and ``p95``.
+    own
+        Ratio of the backtest.
+    """
+
+    def draw(figure: "Figure", narrow: bool) -> None:
+        axes = figure.subplots()
+        for at, (words, sharpe) in enumerate(reversed(rows)):
+            axes.plot([sharpe["p05"], sharpe["p95"]], [at, at], color=INKS["accent-wash"], linewidth=8)
+            axes.plot(sharpe["mean"], at, "o", color=INKS["accent"])
+            axes.text(0.0, at + 0.3, words, transform=axes.get_yaxis_transform(), color=INKS["muted"], fontsize=11.5)
+        if own is not None:
+            axes.axvline(own, color=INKS["rival"], linewidth=1.4, label=f"the backtest: {number(own)}")
+            legend(axes, narrow)
+        axes.axvline(0.0, color=INKS["muted"], linewidth=0.8, linestyle=(0, (2, 3)))
+        axes.set_yticks([])
+        axes.set_ylim(-0.5, len(rows) - 0.2)
+        axes.set_xlabel("Sharpe ratio a year")
+        margins(figure, narrow, left=0.2)
+
+    return both_widths(name, draw, (13.4, 3.8), _NARROW)
+
+
 def overlaid(name: str, curves: pd.DataFrame) -> str:
     """Two equities over the same bars.
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,7 @@ def render(
             "months": _months(curves[name]["equity"]),
             "drawdowns": drawdowns(curves[name]["equity"]),
             "costs": _costs(one["strategy"]),
+            **_simulated(name, one),
             **_doubts(name, one, curves[name]["net_return"], bars_per_day, evidence["confidence"]),
         }
         for number, (name, one) in enumerate(wording.by_length(evidence["horizons"]))
@@ -210,6 +212,21 @@ def _doubts(
             kind: evidence_figures.overfitting(f"{name}-overfitting-{kind}", logits) if logits else None
             for kind, logits in chosen.items()
         },
+    }
+
+
+def _simulated(name: str, one: Mapping[str, Any]) -> dict[str, Any]:
+    """Rows of what was drawn anew, as far as it was, and their picture."""
+    told = one.get("simulated") or {}
+    found = [
+        (words, reduce(lambda node, key: (node or {}).get(key), keys, told)) for keys, words in wording.DRAWN.items()
+    ]
+    rows = [(words, drawn) for words, drawn in found if drawn and drawn["draws"]]
+    ratios = [(words, drawn["sharpe"]) for words, drawn in rows if (drawn.get("sharpe") or {}).get("mean") is not None]
+    own = one["strategy"]["sharpe"]
+    return {
+        "simulated": rows,
+        "spreads": evidence_figures.spreads(f"{name}-spreads", ratios, own) if ratios else None,
     }
 
 

@@ -14,7 +14,7 @@ MISSING = "–"
 _MINUS = "\N{MINUS SIGN}"
 # A rank correlation below this is called mixed.
 _WEAK = 0.3
-_HEALTH = frozenset({"audit_clean", "audit_control", "onnx_parity"})
+_HEALTH = frozenset({"audit_clean", "audit_control", "simulated_markets", "onnx_parity"})
 
 FAMILIES: Mapping[str, str] = {
     "vote": "vote of all models",
@@ -43,6 +43,7 @@ COSTS: Mapping[str, str] = {
 RULES: Mapping[str, str] = {
     "audit_clean": "nothing sees the future",
     "audit_control": "the audit catches a planted leak",
+    "simulated_markets": "nothing gained where there is nothing to find",
     "onnx_parity": "what is served is what was tested",
     "enough_trades": "enough trades to judge by",
     "skill": "better than the best rule without skill",
@@ -55,6 +56,15 @@ RULES: Mapping[str, str] = {
     "earning": "earns money after costs",
     "error_budget": "within the budget for promoting noise",
     "overfitting": "what was chosen holds elsewhere",
+}
+# What was drawn anew, by its keys below `simulated`, in the order of the table.
+DRAWN: Mapping[tuple[str, ...], str] = {
+    ("markets",): "in markets without a direction",
+    ("execution",): "filled later, dearer, or not at once",
+    ("jitter",): "decided by slightly other numbers",
+    ("returns",): "from other stretches of its returns",
+    ("trades", "drawn"): "from other trades of this kind",
+    ("trades", "permuted"): "its trades in another order",
 }
 QUESTIONS: Mapping[str, str] = {
     "first": "Is it good enough to be the first champion?",

@@ -22,6 +22,7 @@ DEFAULTS: Mapping[str, float] = {
     "backtest": 70,
     "audit": 20,
     "stress": 6,
+    "monte_carlo": 12,
     "evidence": 5,
     "gate": 8,
     "report": 5,

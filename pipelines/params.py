@@ -295,6 +295,33 @@ class StressParams(Strict):
     capacity: Annotated[list[Positive], Field(min_length=1)]
 
 
+class EffortParams(Strict):
+    """How exact a Monte Carlo answer has to be, and what it may cost."""
+
+    tolerance: NonNegative
+    batch: Count
+    most: Count
+
+
+class ExecutionParams(Strict):
+    """How far execution may differ from what was assumed."""
+
+    slippage_sd: NonNegative
+    most_latency: NonNegativeCount
+    missed: Annotated[float, Field(ge=0, lt=1)]
+
+
+class SimulationParams(Strict):
+    """The strategy in simulated markets, and its decisions replayed otherwise."""
+
+    regimes: Annotated[int, Field(ge=1, le=3)]
+    bars: Annotated[int, Field(ge=100)]
+    markets: EffortParams
+    execution: ExecutionParams
+    jitter: Positive
+    replays: EffortParams
+
+
 class GateParams(Strict):
     """What a version must show before the champion's alias moves to it."""
 
@@ -306,6 +333,7 @@ class GateParams(Strict):
     max_selection_loss: Share
     max_seed_spread: Positive
     max_stress_loss: Share
+    max_null_z: Positive
     max_latency_ms: Positive
     max_drawdown: Share
     max_onnx_difference: Positive
@@ -331,6 +359,7 @@ class Params(Strict):
     audit: AuditParams
     evidence: EvidenceParams
     stress: StressParams
+    monte_carlo: SimulationParams
     gate: GateParams
     profiles: dict[str, dict[str, Any]]
 

@@ -162,6 +162,7 @@ def fake_run(
             "overfitting": {"search": {"probability": None, "reason": "only 2 configurations"}},
             "seeds": {"sharpe": {"values": [0.7, 0.8]}},
             "stress": {"scenarios": [{"name": "gap", "loss": 0.1}]},
+            "simulated": {"markets": {"draws": 8, "z": 0.3, "reason": None}},
             "onnx": {"rows": 10, "max_difference": 1e-8},
             "deflated_sharpe": 0.4,
             "bundle": {"hash": identity, "recipe_sha256": recipe},

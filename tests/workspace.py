@@ -29,9 +29,17 @@ TINY: Mapping[str, Any] = {
     "evidence": {"overfitting": {"blocks": 4}, "superior_ability": {"paths": 50}},
     "audit": {"cuts": 2},
     "stress": {"moments": 4, "recovery": "24h", "capacity": [10000.0]},
+    "monte_carlo": {
+        "bars": 200,
+        "markets": {"tolerance": 0.0, "batch": 2, "most": 3},
+        "replays": {"tolerance": 0.0, "batch": 4, "most": 6},
+    },
 }
 
-STAGES = ("ingest", "validate", "features", "labels", "tune", "train", "backtest", "audit", "stress", "evidence")
+STAGES = (
+    *("ingest", "validate", "features", "labels", "tune", "train", "backtest", "audit", "stress", "monte_carlo"),
+    "evidence",
+)
 
 
 def make_context(root: Path, raw: Mapping[str, Any], source: Path, **identity: Any) -> Context:

@@ -63,6 +63,7 @@ def run(context: Context) -> None:
                     "max_difference": _largest([m["max_difference"] for m in parity[horizon].values()]),
                 },
                 "stress": files.read_json(f"data/stress/{horizon}/stress.json"),
+                "simulated": files.read_json(f"data/monte_carlo/{horizon}.json"),
                 "bundle": {"hash": bundles[horizon].hash, "recipe_sha256": recipe},
             }
         )

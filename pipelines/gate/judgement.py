@@ -15,12 +15,23 @@ from pipelines.gate.endurance import drawdown, earning, stress
 from pipelines.gate.identity import judged_hash
 from pipelines.gate.ruling import Evidence
 from pipelines.gate.significance import deflated, enough_trades, overfitting, seed_spread, skill, tried
-from pipelines.gate.soundness import audit_clean, audit_control, latency, onnx_parity
+from pipelines.gate.soundness import audit_clean, audit_control, latency, onnx_parity, simulated_markets
 from pipelines.params import GateParams
 from pipelines.tracking import Trial
 from trading.errors import StageError
 
-_NEEDED = ("onnx", "strategy", "moments", "trials", "monte_carlo", "overfitting", "seeds", "stress", "bundle")
+_NEEDED = (
+    "onnx",
+    "strategy",
+    "moments",
+    "trials",
+    "monte_carlo",
+    "overfitting",
+    "seeds",
+    "stress",
+    "simulated",
+    "bundle",
+)
 
 
 def judge(
@@ -85,6 +96,7 @@ def judge(
     rulings = [
         audit_clean(evidence),
         audit_control(evidence),
+        simulated_markets(evidence, horizon, gate),
         onnx_parity(evidence, horizon, gate),
         latency(evidence, gate),
         enough_trades(evidence, horizon, gate),

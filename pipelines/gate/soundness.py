@@ -33,6 +33,29 @@ def audit_control(evidence: Evidence) -> Ruling:
     )
 
 
+def simulated_markets(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
+    """Where there is nothing to find, nothing is earned before costs, and nothing lost: else somebody sees ahead.
+
+    Whoever sees the next bar and bets against it loses, so that a loss is as bad a sign as a profit. Features that
+    simulated bars have no input for, and bars that no model fits, leave nothing to judge.
+    """
+    told = evidence["horizons"][horizon]["simulated"]["markets"]
+    if told["reason"] is not None:
+        reason = f"Nothing was traded in simulated markets: {told['reason']}."
+        return Ruling("simulated_markets", True, None, gate.max_null_z, reason)
+    value = number(told["z"])
+    passed = value is not None and abs(value) <= gate.max_null_z
+    return Ruling(
+        "simulated_markets",
+        passed,
+        value,
+        gate.max_null_z,
+        f"In {told['draws']} simulated markets without a direction, returns before costs are {shown(value, '.1f')}"
+        f" standard errors above zero (allowed: {gate.max_null_z:g}, either way).",
+        "" if passed else "returns before costs are not zero where nothing can be foreseen",
+    )
+
+
 def onnx_parity(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
     """The graphs that are served say what the final fits say that they were exported from.
 

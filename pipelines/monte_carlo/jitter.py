@@ -17,8 +17,9 @@ def jittered(
     outcome: Callable[[Mapping[str, float]], Mapping[str, float]],
     *,
     relative_sd: float,
-    draws: int,
     seed: int,
+    count: int,
+    first: int = 0,
 ) -> pd.DataFrame:
     """Evaluate an outcome with every number multiplied by a factor of its own.
 
@@ -33,15 +34,15 @@ def jittered(
         What follows from such numbers, by name.
     relative_sd
         Standard deviation of a factor's logarithm, above 0: 0.1 for about ten percent.
-    draws
-        How many outcomes.
     seed
         Draw number i is told by seed and i.
+    count, first
+        How many draws, and the number of the first: what :func:`pipelines.monte_carlo.stopping.draw_until` asks for.
 
     Returns
     -------
     DataFrame
-        One row a draw, index ``draw``; row -1 is the run as it is. The numbers under their names, then the outcome's.
+        One row a draw, index ``draw``. The numbers under their names, then the outcome's.
 
     Raises
     ------
@@ -49,9 +50,9 @@ def jittered(
         If there is no number or no draw, a number is not finite, ``relative_sd`` is not above 0, or the outcome takes
         the name of a number.
     """
-    if not values or draws < 1 or not 0.0 < relative_sd < np.inf:
+    if not values or count < 1 or not 0.0 < relative_sd < np.inf:
         raise ParamsError(
-            f"{len(values)} numbers, {draws} draws, a relative deviation of {relative_sd}",
+            f"{len(values)} numbers, {count} draws, a relative deviation of {relative_sd}",
             rule="at least one number and one draw, and a deviation above 0",
             remedy="name what to jitter, and by how much",
         )
@@ -62,11 +63,9 @@ def jittered(
             rule="only numbers can be a little off",
             remedy="leave it out",
         )
-    rows = []
-    for draw in range(-1, draws):
-        factors = np.ones(len(names))
-        if draw >= 0:
-            factors = np.exp(relative_sd * np.random.default_rng([seed, draw]).standard_normal(len(names)))
+    rows, numbers = [], pd.RangeIndex(first, first + count, name="draw")
+    for draw in numbers:
+        factors = np.exp(relative_sd * np.random.default_rng([seed, draw]).standard_normal(len(names)))
         moved = dict(zip(names, (centre * factors).tolist(), strict=True))
         found = outcome(moved)
         if taken := set(found) & set(moved):
@@ -76,4 +75,4 @@ def jittered(
                 remedy="name the outcome otherwise",
             )
         rows.append(moved | dict(found))
-    return pd.DataFrame(rows, index=pd.RangeIndex(-1, draws, name="draw"))
+    return pd.DataFrame(rows, index=numbers)

@@ -51,7 +51,7 @@ class PriceModel:
     Parameters
     ----------
     recursion
-        Of the moves from close to close. Its ``mean`` is the drift: ``replace`` it by 0 for a market without.
+        Of the moves from close to close. Its ``mean`` is the drift.
     range_factor
         Standard deviation of the path within a bar over that of the bar's move.
     volume
@@ -98,7 +98,9 @@ def fit_price_model(bars: pd.DataFrame, regimes: int) -> PriceModel:
     )
 
 
-def simulate_bars(model: PriceModel, index: pd.DatetimeIndex, price: float, *, seed: int, path: int) -> pd.DataFrame:
+def simulate_bars(
+    model: PriceModel, index: pd.DatetimeIndex, price: float, *, seed: int, path: int, fair: bool = False
+) -> pd.DataFrame:
     """Draw bars of the model.
 
     Parameters
@@ -111,6 +113,10 @@ def simulate_bars(model: PriceModel, index: pd.DatetimeIndex, price: float, *, s
         Open of the first bar.
     seed, path
         Path number i is told by seed and i.
+    fair
+        Whether the price is a fair game: a bar's expected simple return is zero, whatever came before. The model's mean
+        is left out then, and in its place comes what compounding asks for: where log returns had a mean of zero, prices
+        would rise by half their variance, and whoever is long would earn that.
 
     Returns
     -------
@@ -120,11 +126,14 @@ def simulate_bars(model: PriceModel, index: pd.DatetimeIndex, price: float, *, s
     generator, n = np.random.default_rng([seed, path]), len(index) + WARM
     recursion = model.recursion
     start = long_run(np.array(recursion.stay))
-    centred, scales = simulated(generator.standard_normal(n), generator.random((n, 2)), *recursion.arrays(), start, CAP)
+    normal = generator.standard_normal(n)
+    centred, scales = simulated(normal, generator.random((n, 2)), *recursion.arrays(), start, CAP)
     volume, noise = model.volume, generator.standard_normal(n)
     rest = _lingering(noise * volume.spread, volume.memory)
     log_volume = volume.constant + _explained(centred, scales) @ np.array([volume.on_scale, volume.on_move]) + rest
-    moves = recursion.mean + centred[WARM:]
+    # Given a bar's width, jump or not, its move is normal: the exponential is expected to be 1 with this mean.
+    drift = -((centred / normal)[WARM:] ** 2) / 2.0 if fair else recursion.mean
+    moves = drift + centred[WARM:]
     return candles(
         moves, model.range_factor * scales[WARM:], log_volume[WARM:], index.rename("timestamp"), price, generator
     )

@@ -43,6 +43,9 @@ def test_the_evidence_holds_what_the_gate_and_the_report_need(finished: Context)
         losses = {row["name"]: row["loss"] for row in horizon["stress"]["scenarios"]}
         assert len(losses) == 16
         assert max(losses.values()) > 0.05
+        markets = horizon["simulated"]["markets"]
+        assert (markets["draws"], markets["reason"]) == (3, None)
+        assert abs(markets["z"]) < 4.0
 
 
 def test_numbers_are_weighed_or_their_absence_is_explained(finished: Context) -> None:
@@ -90,6 +93,7 @@ def test_the_example_that_others_are_tested_with_has_the_same_shape(finished: Co
             "break_even_curve",
             "seeds",
             "stress",
+            "simulated",
         )
         found: dict[str, Any] = {name: shape(horizon[name]) for name in names}
         for among in found["overfitting"].values():

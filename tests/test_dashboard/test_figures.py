@@ -59,6 +59,7 @@ def _drawings() -> dict[str, str]:
         ),
         "capacity": evidence_figures.capacity("g", {"capital": [1e3, 1e6, 1e9], "free_sharpe": 3.0} | RATIOS),
         "overfitting": evidence_figures.overfitting("h", {"value": [-1.1, 0.0, 1.1], "count": [10, 5, 5]}),
+        "spreads": evidence_figures.spreads("j", [("filled late", {"mean": 1.0, "p05": -1.0, "p95": 2.5})], 1.5),
         "overlaid": evidence_figures.overlaid("i", _curves()),
     }
 

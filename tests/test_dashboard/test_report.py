@@ -17,7 +17,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without pictures: they have tests of their own, and take seconds."""
     for name in ("performance", "fan", "calibration", "importance"):
         monkeypatch.setattr(figures, name, lambda *_, **__: "<svg></svg>")
-    for name in ("rolling_sharpe", "break_even", "capacity", "overfitting"):
+    for name in ("rolling_sharpe", "break_even", "capacity", "overfitting", "spreads"):
         monkeypatch.setattr(evidence_figures, name, lambda *_, **__: "<svg></svg>")
 
 
@@ -67,7 +67,7 @@ def test_a_whole_report(fill: Callable[..., Context], evidence: dict[str, Any]) 
     assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", html)
     assert html.count('<svg class="whisker"') == 2
     assert "model card" not in html
-    assert html.count('<div class="wide">') == html.count('<div class="narrow">') == 8
+    assert html.count('<div class="wide">') == html.count('<div class="narrow">') == 9
     assert len(html) < 2_000_000
 
 
@@ -182,8 +182,21 @@ def test_it_says_how_far_the_result_can_be_trusted(fill: Callable[..., Context],
         "Sharpe ratio 1.10 1.17 0.25 0.80 1.50",
         "Sharpe ratio 2.20 [0.35, 4.02] 1.10 −0.20 1.00 1.90",
         "20% of the paths stand below 0",
+        "without a direction, nothing can be earned: returns before costs are 1.2 standard errors above zero",
+        "in markets without a direction 32 −0.76 ± 0.32 [−3.65, 1.92] −10.4% 51.8% 69% 3%",
+        "filled later, dearer, or not at once 200 1.57 ± 0.08 [0.28, 3.12] +130.5% 34.2% ± 0.5% 5% –",
+        "its trades in another order 200 – – +330.5% 28.7% ± 1.6% 0% 0%",
     ):
         assert said in text
+
+
+@pytest.mark.usefixtures("quick")
+def test_it_says_why_no_market_was_simulated(fill: Callable[..., Context], evidence: dict[str, Any]) -> None:
+    for one in evidence["horizons"].values():
+        one["simulated"]["markets"] = {"draws": 0, "z": None, "reason": "simulated bars have no trades"}
+    text = _text(write_report(fill(), {}).read_text(encoding="utf-8"))
+    assert text.count("No markets were simulated: simulated bars have no trades.") == 3
+    assert "in markets without a direction" not in text
 
 
 @pytest.mark.usefixtures("quick")

@@ -27,6 +27,7 @@ GATE = GateParams(
     max_selection_loss=0.1,
     max_seed_spread=3.0,
     max_stress_loss=0.5,
+    max_null_z=4.0,
     max_latency_ms=50.0,
     max_drawdown=0.35,
     max_onnx_difference=1e-5,
@@ -55,6 +56,7 @@ GOOD = {
             },
             "seeds": {"sharpe": {"values": [4.0, 5.0]}},
             "stress": {"scenarios": [{"name": "gap", "loss": 0.1}, {"name": "crash", "loss": 0.3}]},
+            "simulated": {"markets": {"draws": 8, "z": 0.3, "reason": None}},
             "onnx": {"rows": 1000, "max_difference": 3e-7},
             "bundle": {"hash": "aa11", "recipe_sha256": "bb22"},
         }
@@ -91,7 +93,7 @@ def test_good_evidence_passes():
     assert verdict["champion"] is None
     assert verdict["bundle_hash"] == "aa11"
     assert all(item["passed"] for item in verdict["rules"])
-    assert verdict["summary"].startswith("passed: all 12 rules")
+    assert verdict["summary"].startswith("passed: all 13 rules")
     json_text(verdict)
 
 
@@ -103,6 +105,9 @@ def test_good_evidence_passes():
         ("audit_clean", {"audit__checks": [{"check": "features", "compared": 0, "changed": 0}]}),
         ("audit_clean", {"audit__checks": []}),
         ("audit_control", {"audit__control_caught": False}),
+        ("simulated_markets", {"simulated__markets__z": 4.1}),
+        ("simulated_markets", {"simulated__markets__z": -4.1}),
+        ("simulated_markets", {"simulated__markets__z": None}),
         ("onnx_parity", {"onnx__max_difference": 2e-5}),
         ("onnx_parity", {"onnx__max_difference": None}),
         ("onnx_parity", {"onnx__rows": 0}),
@@ -338,7 +343,14 @@ def test_too_little_to_choose_from_cannot_be_overfitted_and_says_why():
     assert "only 2; only 3" in said["reason"]
 
 
-@pytest.mark.parametrize("missing", ["stress", "seeds", "overfitting", "moments"])
+def test_markets_that_cannot_be_simulated_refuse_nothing_and_say_why():
+    made = evidence(simulated__markets={"draws": 0, "z": None, "reason": "simulated bars have no trades"})
+    said = rule(judge(made, "1h", LEDGER, GATE, None, stream(0.0)), "simulated_markets")
+    assert said["passed"]
+    assert "no trades" in said["reason"]
+
+
+@pytest.mark.parametrize("missing", ["stress", "simulated", "seeds", "overfitting", "moments"])
 def test_a_gate_without_its_evidence_is_an_error(missing):
     made = evidence()
     del made["horizons"]["1h"][missing]

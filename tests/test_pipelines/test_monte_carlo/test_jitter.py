@@ -15,14 +15,12 @@ def outcome(values: dict[str, float]) -> dict[str, float]:
 
 
 def test_numbers_are_a_little_off_and_keep_their_sign() -> None:
-    frame = jittered(VALUES, outcome, relative_sd=0.1, draws=4_000, seed=0)
+    frame = jittered(VALUES, outcome, relative_sd=0.1, count=4_000, seed=0)
     assert list(frame.columns) == [*VALUES, "sum"]
     assert frame.index.name == "draw"
-    assert frame.loc[-1, list(VALUES)].to_dict() == VALUES
-    drawn = frame.loc[0:]
-    assert (drawn["none"] == 0.0).all()
-    assert (drawn["shift"] < 0).all()
-    logs = np.log(drawn[["fee_bps", "band"]] / [7.0, 0.1])
+    assert (frame["none"] == 0.0).all()
+    assert (frame["shift"] < 0).all()
+    logs = np.log(frame[["fee_bps", "band"]] / [7.0, 0.1])
     np.testing.assert_allclose(logs.mean(), 0.0, atol=4 * 0.1 / math.sqrt(4_000))
     np.testing.assert_allclose(logs.std(), 0.1, rtol=0.05)
     assert abs(logs.corr().iloc[0, 1]) < 0.07
@@ -30,13 +28,13 @@ def test_numbers_are_a_little_off_and_keep_their_sign() -> None:
 
 
 def test_a_draw_is_told_by_its_number() -> None:
-    few, many = (jittered(VALUES, outcome, relative_sd=0.2, draws=draws, seed=3) for draws in (3, 9))
-    pd.testing.assert_frame_equal(few, many.loc[:2])
-    assert not few.equals(jittered(VALUES, outcome, relative_sd=0.2, draws=3, seed=4))
+    whole = jittered(VALUES, outcome, relative_sd=0.2, count=9, seed=3)
+    pd.testing.assert_frame_equal(whole.loc[3:], jittered(VALUES, outcome, relative_sd=0.2, count=6, seed=3, first=3))
+    assert not whole.equals(jittered(VALUES, outcome, relative_sd=0.2, count=9, seed=4))
 
 
 @pytest.mark.parametrize(
-    ("values", "relative_sd", "draws", "match"),
+    ("values", "relative_sd", "count", "match"),
     [
         ({}, 0.1, 5, "0 numbers"),
         ({"a": 1.0}, 0.0, 5, "deviation"),
@@ -46,6 +44,6 @@ def test_a_draw_is_told_by_its_number() -> None:
         ({"sum": 1.0}, 0.1, 5, r"\['sum'\]"),
     ],
 )
-def test_refuses_what_cannot_be_jittered(values: dict[str, float], relative_sd: float, draws: int, match: str) -> None:
+def test_refuses_what_cannot_be_jittered(values: dict[str, float], relative_sd: float, count: int, match: str) -> None:
     with pytest.raises(ParamsError, match=match):
-        jittered(values, outcome, relative_sd=relative_sd, draws=draws, seed=0)
+        jittered(values, outcome, relative_sd=relative_sd, count=count, seed=0)
