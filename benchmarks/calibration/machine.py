@@ -20,8 +20,8 @@ from trading.markets.market import Drawn, Market, draw
 
 # The stages that a verdict rests on, in order, then what the flow does with it.
 STAGES = (
-    "ingest", "validate", "features", "labels", "tune", "train", "backtest", "stress", "audit", "evidence", "gate",
-    "register",
+    "ingest", "validate", "features", "labels", "tune", "train", "backtest", "stress", "audit", "monte_carlo",
+    "evidence", "gate", "register",
 )  # fmt: skip
 SMALL: Mapping[str, Any] = {
     "features": {"groups": ["momentum", "volatility"]},
@@ -58,6 +58,12 @@ SMALL: Mapping[str, Any] = {
     },
     "evidence": {"superior_ability": {"paths": 100}},
     "audit": {"cuts": 1},
+    "monte_carlo": {
+        "regimes": 1,
+        "bars": 500,
+        "markets": {"tolerance": 0.0, "batch": 4, "most": 4},
+        "replays": {"tolerance": 1.0, "batch": 4, "most": 4},
+    },
     "stress": {"moments": 4},
     # A limit on risk, whoever is right: the simulated markets are wild, and without it noise has it easier.
     "gate": {"max_drawdown": 1.0},
