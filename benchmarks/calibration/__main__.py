@@ -31,6 +31,7 @@ def main() -> None:
         "--kinds", nargs="+", choices=list(KINDS), default=list(KINDS), help="of market; all by default"
     )
     parser.add_argument("--runs", type=int, help="markets of each kind; as many as are asked for by default")
+    parser.add_argument("--first-seed", type=int, default=1, help="of the first market of each kind")
     parser.add_argument("--rows", type=int, default=ROWS, help="bars of each; the last fifth is the test")
     parser.add_argument("--results", type=Path, default=HOME / "data" / "calibration", help="folder that keeps them")
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
@@ -42,7 +43,7 @@ def main() -> None:
     cells = [
         {"kind": name, "seed": seed, "rows": given.rows, "state": str(state)}
         for name in given.kinds
-        for seed in range(1, (given.runs or KINDS[name].runs) + 1)
+        for seed in range(given.first_seed, given.first_seed + (given.runs or KINDS[name].runs))
     ]
     found = measured(measure, cells, given.results, given.workers)
     by_kind: dict[str, list[list[Verdict]]] = {name: [] for name in given.kinds}
