@@ -3,8 +3,8 @@
 Three of them, because each is blind where another sees:
 
 mirrored
-    What rose falls, twice as far; what was traded much is traded little. The sign of every return over every horizon
-    turns round, so an answer that is only yes or no changes as well.
+    What rose falls, twice as far, or as far as is still believed; what was traded much is traded little. The sign of
+    every return over every horizon turns round, so an answer that is only yes or no changes as well.
 shuffled
     Bars come in another order, calmer, after a shock; some are missing, perhaps the very next one. Finds what looks at
     the order of bars, at their existence, or only at rare events, and what is blind to a mirror, such as correlations.
@@ -35,6 +35,9 @@ FLOWS = ("volume", "quote_volume", "trades", "taker_buy_volume")
 
 _GAIN, _CALM = 2.0, 0.5
 _SHOCK = 0.35
+# No bar's move is stretched beyond this: validation would not believe it (``validate.max_jump``), and a bar that has begun
+# in both worlds would be there in one of them only, as if its coming could not have been known.
+_BELIEVED = 0.5
 # No price becomes more than a thousand times another one: far enough, and still a price.
 _FURTHEST = np.log(1000.0)
 _MISSING, _NEXT_MISSING = 0.03, 0.5
@@ -203,7 +206,9 @@ def _spread(prices: Array) -> float:
 
 def _mirrored(prices: Array, anchor: float, spread: float, rng: np.random.Generator) -> tuple[Array, NDArray[np.intp]]:
     level = np.log(prices / anchor)
-    gain = min(_GAIN, _FURTHEST / max(float(np.abs(level).max()), 1e-9))
+    largest = float(np.abs(level - np.append(0.0, level[:-1, 3])[:, None]).max())
+    gain = float(np.clip(_BELIEVED / max(largest, 1e-9), 1.0, _GAIN))
+    gain = min(gain, _FURTHEST / max(float(np.abs(level).max()), 1e-9))
     # A market that stands still has no mirror: a little noise moves it.
     noise = rng.normal(0.0, spread / 20, (len(level), 1))
     return anchor * np.exp(-gain * level + noise), np.arange(len(level))

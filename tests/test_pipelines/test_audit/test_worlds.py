@@ -100,6 +100,21 @@ def test_a_mirror_turns_every_return_round() -> None:
     assert (mirrored[moved].abs() > 1.5 * true[moved].abs()).all()
 
 
+@pytest.mark.parametrize(("jump", "most"), [(0.1, 0.25), (0.3, 0.51), (0.55, 0.56)])
+def test_a_mirror_stretches_no_bar_beyond_belief(jump: float, most: float) -> None:
+    """Validation would drop it, and with it the bar that had begun: a label that ends there would seem to look ahead."""
+    past = history(5, 200, sigma=0.001)
+    at = 80
+    jumped = past.bars.copy()
+    jumped.iloc[at + 1 :, :4] *= np.exp(jump)
+    jumped.iloc[at + 1, 0] = jumped["close"].iloc[at]
+    jumped.iloc[at + 1, 2] = jumped["low"].iloc[at]
+    moment = Moment(stamps_of(jumped.index)[at + 1], opened=True)
+    other = History(jumped, HOUR).other(moment, "mirrored", 1).bars
+    move = np.log(other["close"].iloc[at + 1] / other["close"].iloc[at])
+    assert -most < move < -jump * 0.98
+
+
 def test_a_shuffle_comes_in_another_order_with_a_shock_and_with_holes() -> None:
     past = history(5, 2000)
     moment = Moment(stamps_of(past.bars.index)[80] + 3600 * NS, opened=False)
