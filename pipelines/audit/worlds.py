@@ -35,8 +35,8 @@ FLOWS = ("volume", "quote_volume", "trades", "taker_buy_volume")
 
 _GAIN, _CALM = 2.0, 0.5
 _SHOCK = 0.35
-# No bar's move is stretched beyond this: validation would not believe it (``validate.max_jump``), and a bar that has begun
-# in both worlds would be there in one of them only, as if its coming could not have been known.
+# No bar moves by more than this for the stretch: validation would not believe it (``validate.max_jump``), and what had
+# begun in both worlds would be there in one of them only, as if its coming could not have been known.
 _BELIEVED = 0.5
 # No price becomes more than a thousand times another one: far enough, and still a price.
 _FURTHEST = np.log(1000.0)

@@ -102,7 +102,7 @@ def test_a_mirror_turns_every_return_round() -> None:
 
 @pytest.mark.parametrize(("jump", "most"), [(0.1, 0.25), (0.3, 0.51), (0.55, 0.56)])
 def test_a_mirror_stretches_no_bar_beyond_belief(jump: float, most: float) -> None:
-    """Validation would drop it, and with it the bar that had begun: a label that ends there would seem to look ahead."""
+    """Validation would drop it, and with it the bar that had begun: a label that ends there would seem a leak."""
     past = history(5, 200, sigma=0.001)
     at = 80
     jumped = past.bars.copy()
