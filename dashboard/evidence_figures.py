@@ -92,7 +92,8 @@ def capacity(name: str, curve: Mapping[str, Any]) -> str:
             axes.axhline(curve["free_sharpe"], color=INKS["rival"], linewidth=1.4, label="without impact")
         axes.minorticks_off()
         axes.set_xticks(capital, [_short(value) for value in capital])
-        axes.set_xlim(capital[0], capital[-1])
+        if len(capital) > 1:
+            axes.set_xlim(capital[0], capital[-1])
         axes.set_xlabel("capital, quote currency")
         axes.set_ylabel("Sharpe ratio a year")
         legend(axes, narrow)

@@ -104,7 +104,9 @@ def _ledger(settings: Settings) -> None:
 
 def _gate(context: Context) -> None:
     rule = {"rule": "skill", "passed": False, "value": -0.1, "threshold": 0.0, "reason": "None to be seen."}
-    found = {"verdict": "refused", "question": "first", "summary": "not yet", "rules": [rule]}
+    trials = {"counted": 1, "effective": 1.0, "deflated_by": 1}
+    found = {"verdict": "refused", "question": "first", "summary": "not yet", "rules": [rule], "trials": trials}
+    found["deflated_sharpe"] = None
     horizons = dict.fromkeys(context.files.read_json("data/evidence/evidence.json")["horizons"], found)
     context.files.write_json("data/gate/verdict.json", {"as_of": "2019-10-01", "horizons": horizons})
 
