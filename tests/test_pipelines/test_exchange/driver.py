@@ -16,7 +16,8 @@ from pipelines.exchange.terms import Terms
 from pipelines.store.bar_store import BarStore, Series
 
 T = TypeVar("T")
-TERMS = Terms(url="", timeout=2.0, attempts=4, pause=0.001, patience=5.0, rate_limit=False, overlap=20, settle=0.0)
+# A busy machine may keep an answer for seconds; a test of silence gives a timeout of its own.
+TERMS = Terms(url="", timeout=30.0, attempts=4, pause=0.001, patience=5.0, rate_limit=False, overlap=20, settle=0.0)
 BINANCE = Series("binance", "BTC/USDT", "30m")
 KRAKEN = Series("kraken", "BTC/USD", "1h")
 BITSTAMP = Series("bitstamp", "BTC/USD", "30m")

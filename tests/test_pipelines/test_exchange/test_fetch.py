@@ -130,7 +130,7 @@ def test_the_store_ends_as_if_nothing_had_happened(serve: Serve, tmp_path: Path,
     equal(tmp_path, server)
     again = [fault for fault in faults if fault and fault.kind not in ("twice", "shuffled", "bad_rows", "empty")]
     # A closed connection may have been taken up again by the HTTP client itself.
-    assert done.retries == len(again) or (faults[0] == Fault("drop") and done.retries < len(again))
+    assert done.retries == len(again) or (faults[0] == Fault("drop") and done.retries < len(again)), said
     assert sum("asking again" in text for text in said) == done.retries
 
 
