@@ -112,7 +112,7 @@ def verdicts(
                     "values": {rule["rule"]: rule["value"] for rule in verdict["rules"]},
                     "sharpe": measured["strategy"]["sharpe"],
                     "attainable": ideal_sharpe(context, drawn, tested),
-                    "deflated_by": measured["trials"]["deflated_by"],
+                    "deflated_by": verdict["trials"]["deflated_by"],
                     "test_bars": len(tested),
                 }
             )

@@ -35,7 +35,7 @@ class Kind:
     runs: int
 
 
-# Accuracies at which the strategy, told every expectation, earns the net Sharpe ratio of the name: see `attainable`.
+# Accuracies at which the strategy, told every expectation, earns the net Sharpe ratio of the name.
 KINDS = {
     "nothing, 1h": Kind(Market("none", timeframe="1h"), 0.0, 100),
     "nothing, 4h": Kind(Market("none", timeframe="4h"), 0.0, 100),

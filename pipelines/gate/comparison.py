@@ -92,9 +92,8 @@ def compare(a: Version, b: Version, horizon: str, periods_per_year: float) -> di
     -------
     dict
         ``versions``; ``metrics``, each over its own test, with its ``interval`` where one was measured; ``params`` that
-        differ; ``common``: over the common bars both
-        annual ratios, their ``difference`` with its interval ``low`` to ``high``, and ``above``, the share of paths on
-        which ``a`` is better. Without an interval, ``reason`` says why.
+        differ; ``common``: over the common bars both annual ratios, their ``difference`` with its interval ``low`` to
+        ``high``, and ``above``, the share of paths on which ``a`` is better. Without an interval, ``reason`` says why.
 
     Raises
     ------
