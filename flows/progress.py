@@ -120,7 +120,8 @@ class Tally:
     @property
     def fraction(self) -> float:
         """Share of the expected work that lies behind; stages before the running one count as done, skipped or not."""
-        return 1.0 - self._work_left() / (sum(self.expected.values()) or 1.0)
+        # Sums in another order may differ by rounding, and nobody wants to read -0%.
+        return max(1.0 - self._work_left() / (sum(self.expected.values()) or 1.0), 0.0)
 
     @property
     def left(self) -> float:
