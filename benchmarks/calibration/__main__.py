@@ -16,6 +16,7 @@ import numpy as np
 from benchmarks._cells import HOME, inserted, markdown, measured
 from benchmarks.calibration.markets import KINDS, ROWS, empty_state, measure
 from pipelines.settings import quiet_environment
+from trading.errors import EngineError
 
 Verdict = Mapping[str, Any]
 
@@ -119,4 +120,7 @@ def _refused(asked: Sequence[Verdict]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except EngineError as error:
+        raise SystemExit(str(error)) from None
