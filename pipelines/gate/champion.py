@@ -30,20 +30,27 @@ class Champion:
         Identity of the bundle, and of the method that made it.
     stream
         Out-of-sample net return of its recipe per bar, from the walk-forward stored with it.
+    proven
+        Whether the gate passed it: an override or a hand in the registry proves nothing.
     """
 
     version: str
     bundle_hash: str
     recipe_sha256: str
     stream: pd.Series
+    proven: bool
 
 
 def question_of(evidence: Evidence, horizon: str, champion: Champion | None) -> Question:
-    """What is asked: nothing to compare with, the champion's recipe on newer data, or another recipe."""
+    """What is asked: nothing to compare with, the champion's recipe on newer data, or another recipe.
+
+    Newer data are no proof either: the recipe of a champion that never passed has its claim still to make.
+    """
     if champion is None:
         return "first"
-    same = champion.recipe_sha256 == evidence["horizons"][horizon]["bundle"]["recipe_sha256"]
-    return "refresh" if same else "challenge"
+    if champion.recipe_sha256 != evidence["horizons"][horizon]["bundle"]["recipe_sha256"]:
+        return "challenge"
+    return "refresh" if champion.proven else "first"
 
 
 def against_champion(
@@ -54,7 +61,7 @@ def against_champion(
     Both streams are resampled together over the bars they share (Ledoit and Wolf 2008, "Robust performance hypothesis
     testing with the Sharpe ratio"), so that what the market did to both cancels out.
     """
-    threshold = -gate.non_inferiority_sharpe if question == "refresh" else 0.0
+    threshold = 0.0 if question == "challenge" else -gate.non_inferiority_sharpe
     budget = evidence["horizons"][horizon]["monte_carlo"]
     block = max(float(budget["block"]), 1.0)
     both = pd.concat([stream.rename("new"), champion.stream.rename("old")], axis=1, join="inner").dropna()
@@ -76,8 +83,8 @@ def against_champion(
     # A path on which either stream has no variance speaks for nobody, so it counts against the candidate.
     differences = np.where(np.isfinite(differences), differences, -np.inf)
     value = number(float(np.quantile(differences, 1 - gate.confidence, method="lower")))
-    passed = value is not None and (value >= threshold if question == "refresh" else value > threshold)
-    wanted = f"at least {threshold:+.2f}" if question == "refresh" else f"above {threshold:+.2f}"
+    passed = value is not None and (value > threshold if question == "challenge" else value >= threshold)
+    wanted = f"above {threshold:+.2f}" if question == "challenge" else f"at least {threshold:+.2f}"
     return Ruling(
         "against_champion",
         passed,
@@ -85,5 +92,7 @@ def against_champion(
         threshold,
         f"Over {len(both)} common bars the annual Sharpe ratio less that of champion {champion.version} has the lower"
         f" bound {shown(value, '+.2f')} (must be {wanted}).",
-        "" if passed else f"not {'as good as' if question == 'refresh' else 'better than'} champion {champion.version}",
+        ""
+        if passed
+        else f"not {'better than' if question == 'challenge' else 'as good as'} champion {champion.version}",
     )

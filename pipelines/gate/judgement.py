@@ -134,7 +134,7 @@ def _summary(refusals: list[str], question: Question, champion: Champion | None,
     if refusals:
         return f"refused: {'; '.join(refusals)}"
     against = {
-        "first": "there was no champion before it",
+        "first": "no champion before it was proven",
         "refresh": "it is not worse than champion {} with the same recipe",
         "challenge": "it is better than champion {}, which has another recipe",
     }[question].format(champion.version if champion else "")

@@ -14,7 +14,7 @@ from pipelines.gate.champion import Champion
 from pipelines.gate.identity import judged_hash
 from pipelines.gate.judgement import judge
 from pipelines.params import GateParams
-from pipelines.promotion.transaction import recover
+from pipelines.promotion.transaction import evidence_of, recover
 from pipelines.tracking import CHAMPION, Registered, Tracker, Trial
 
 
@@ -97,4 +97,5 @@ def champion(tracker: Tracker, horizon: str, version: Registered | None) -> Cham
         return None
     folder = tracker.download(horizon, version.version)
     stream = pd.read_parquet(folder / WALK_FORWARD)["net_return"]
-    return Champion(version.version, version.bundle_hash, version.tags["recipe_sha256"], stream)
+    proven = evidence_of(version, CHAMPION) == "proven"
+    return Champion(version.version, version.bundle_hash, version.tags["recipe_sha256"], stream, proven)

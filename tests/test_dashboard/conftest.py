@@ -65,7 +65,7 @@ def _verdict(evidence: dict[str, Any], passing: tuple[str, ...]) -> dict[str, An
             "rules": [
                 dict(zip(("rule", "passed", "value", "threshold", "reason"), check, strict=True)) for check in checks
             ],
-            "summary": "passed: all 7 rules, with 11 trials counted; there was no champion before it"
+            "summary": "passed: all 7 rules, with 11 trials counted; no champion before it was proven"
             if good
             else f"refused: no skill over the baseline {one['best_baseline']!r}; no edge after costs that 11 trials"
             " could not explain",

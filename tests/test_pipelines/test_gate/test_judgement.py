@@ -271,7 +271,7 @@ def test_graphs_that_could_not_be_compared_are_refused_in_words():
 
 class TestAgainstChampion:
     def judged(self, new: float, old: float, recipe: str, *, seed: int = 0, rows: int = 4000) -> dict:
-        champion = Champion("3", "cc", recipe, stream(old, rows=rows, seed=seed))
+        champion = Champion("3", "cc", recipe, stream(old, rows=rows, seed=seed), True)
         return judge(GOOD, "1h", LEDGER, GATE, champion, stream(new))
 
     def test_a_refresh_that_is_the_same_passes(self):
@@ -307,13 +307,25 @@ class TestAgainstChampion:
         assert self.judged(1e-3, 0.0, "other", rows=200)["verdict"] == "passed"
 
     def test_a_champion_that_never_traded_is_not_beaten_by_undefined_numbers(self):
-        flat = Champion("3", "cc", "other", stream(0.0) * 0.0)
+        flat = Champion("3", "cc", "other", stream(0.0) * 0.0, True)
         verdict = judge(GOOD, "1h", LEDGER, GATE, flat, stream(1e-3))
         assert rule(verdict, "against_champion")["value"] is None
         assert verdict["verdict"] == "refused"
 
+    def test_newer_data_prove_no_recipe_that_was_never_proven(self):
+        """After an override the same recipe has its claim still to make, and may not be worse."""
+        for mean, changes, refused in (
+            (1e-4, {"moments__sharpe_per_bar": 0.001}, "no edge"),
+            (-1e-3, {}, "as good as"),
+        ):
+            champion = Champion("3", "cc", "bb22", stream(1e-4), False)
+            verdict = judge(evidence(**changes), "1h", LEDGER, GATE, champion, stream(mean))
+            assert (verdict["question"], verdict["number"], verdict["verdict"]) == ("first", 1, "refused")
+            assert refused in verdict["summary"]
+        assert judge(GOOD, "1h", LEDGER, GATE, champion, stream(1e-4))["verdict"] == "passed"
+
     def test_a_refresh_makes_no_claim_but_must_be_sound_and_earn(self):
-        champion = Champion("3", "cc", "bb22", stream(1e-4))
+        champion = Champion("3", "cc", "bb22", stream(1e-4), True)
         weak = evidence(moments__sharpe_per_bar=0.001, skill_over_baseline=-0.1, overfitting__recipes__probability=0.9)
         verdict = judge(weak, "1h", LEDGER, GATE, champion, stream(1e-4))
         assert (verdict["verdict"], verdict["number"]) == ("passed", None)

@@ -7,6 +7,7 @@ import pytest
 
 from pipelines.artifacts import Artifacts
 from pipelines.gate import stage
+from pipelines.promotion.decisions import promote
 from pipelines.register import stage as register
 from pipelines.settings import ROOT
 from pipelines.tracking import Tracker
@@ -182,6 +183,20 @@ def test_newer_data_with_the_champions_recipe_is_a_refresh(make):
     # What was replaced comes back as a challenger like any other.
     stage.run(old)
     assert old.files.read_json(VERDICT)["horizons"]["4h"]["champion"] == "2"
+
+
+def test_an_override_is_proven_by_no_newer_data(make):
+    old, new = make(seed=7), make(seed=8)
+    for context in (old, new):
+        evidence = context.files.read_json("data/evidence/evidence.json")
+        evidence["horizons"]["4h"]["moments"]["sharpe_per_bar"] = 0.0005
+        context.files.write_json("data/evidence/evidence.json", evidence)
+        stage.run(context)
+        register.run(context)
+        if context is old:
+            promote(Tracker(old.settings, old.run.instrument), "4h", "1", override="the desk asked for it")
+    judged = new.files.read_json(VERDICT)["horizons"]["4h"]
+    assert (judged["question"], judged["champion"], judged["verdict"]) == ("first", "1", "refused")
 
 
 def registered(context):
