@@ -3,6 +3,7 @@
 from typing import Any
 
 from pipelines.artifacts import content_hash
+from pipelines.gate.identity import evidence_hash
 from pipelines.promotion.chain import read
 from pipelines.promotion.errors import PromotionError
 from pipelines.promotion.moves import Move, champions, logged
@@ -48,7 +49,7 @@ def promote(tracker: Tracker, horizon: str, number: str, *, override: str | None
             rule="no alias moves to what a stranger has not been seen to load",
             remedy="run `engine run` again, which does that",
         )
-    verdict = tracker.document(version, "verdict.json")["horizons"][horizon]
+    verdict = _verdict(tracker, horizon, version)
     told = {"hash": content_hash(verdict), **{key: verdict[key] for key in ("verdict", "question", "champion")}}
     if override is not None:
         return _override(tracker, horizon, version, current, override, verdict["summary"], told)
@@ -69,6 +70,20 @@ def promote(tracker: Tracker, horizon: str, number: str, *, override: str | None
         why=verdict["summary"],
         verdict=told,
     )
+
+
+def _verdict(tracker: Tracker, horizon: str, version: Registered) -> dict[str, Any]:
+    """The horizon's verdict stored with a version, which says what it said when it was registered."""
+    told: dict[str, Any] = tracker.document(version, "verdict.json")["horizons"][horizon]
+    found = evidence_hash(tracker.document(version, "evidence.json"), horizon, told)
+    if found != version.tags["evidence_hash"]:
+        raise PromotionError(
+            f"evidence or verdict of version {version.version} of {version.name} were changed",
+            where=tracker.model_uri(version),
+            rule="both are what they were when the version was registered",
+            remedy="restore evidence.json and verdict.json, or give new evidence with `engine run`",
+        )
+    return told
 
 
 def _override(

@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+from pipelines.gate.identity import evidence_hash
 from pipelines.settings import Settings
 from pipelines.tracking import Registered, Tracker
 from trading.instrument import Instrument
@@ -32,6 +33,7 @@ def add_version(
         "champion": champion,
         "summary": "passed: all rules" if passed else "refused: too few trades",
     }
+    evidence = {"audit": {}, "seed": number, "horizons": {"4h": {}}}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         folder.mkdir()
@@ -40,12 +42,12 @@ def add_version(
             "4h",
             folder,
             bundle_hash=bundle or f"bundle{number}",
-            evidence_hash=f"evidence{number}",
+            evidence_hash=evidence_hash(evidence, "4h", verdict),
             tags={"as_of": "2019-10-01", "verdict": verdict["verdict"], **({"reloaded": "true"} if reloaded else {})},
             params={},
             metrics={},
             epochs={},
-            documents={"verdict.json": {"horizons": {"4h": verdict}}},
+            documents={"evidence.json": evidence, "verdict.json": {"horizons": {"4h": verdict}}},
             attachments=[],
         )
     assert made.version == str(number)

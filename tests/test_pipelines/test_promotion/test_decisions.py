@@ -130,6 +130,17 @@ def test_versions_that_nobody_can_vouch_for(tracker: Tracker) -> None:
     assert caught.value.rule == "registered versions: none"
 
 
+@pytest.mark.parametrize("file", ["verdict.json", "evidence.json"])
+def test_a_verdict_that_was_written_anew_promotes_nothing(tracker: Tracker, settings: Settings, file: str) -> None:
+    add_version(tracker, 1, passed=file == "evidence.json")
+    (stored,) = settings.state.rglob(file)
+    stored.write_text(stored.read_text().replace("refused", "passed").replace('"seed": 1', '"seed": 2'))
+    for reason in (None, "it looks fine"):
+        with pytest.raises(PromotionError, match=r"evidence or verdict of version 1 .* were changed"):
+            promote(tracker, "4h", "1", override=reason)
+    assert tracker.version("4h", "champion") is None
+
+
 def test_rollbacks_go_further_back_each_time_until_there_is_nobody(tracker: Tracker, settings: Settings) -> None:
     with pytest.raises(PromotionError, match="no champion before this: it never had one"):
         rollback(tracker, "4h", "why not")
