@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pandas as pd
 import pytest
 import yaml
@@ -20,6 +21,11 @@ SAMPLE = ROOT / "data" / "sample" / "bitfinex_BTC-USD_30m.parquet"
 quiet_environment()
 # Bits are promised on the CPU.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+
+# A machine that is busy with other things is slow, and no defect.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
 
 
 def pytest_configure() -> None:
