@@ -3,7 +3,7 @@
 Everything here is pure. The gate reads the evidence, the ledger and the champion's stored stream, and nothing else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -20,18 +20,17 @@ from pipelines.params import GateParams
 from pipelines.tracking import Trial
 from trading.errors import StageError
 
-_NEEDED = (
-    "onnx",
-    "strategy",
-    "moments",
-    "trials",
-    "monte_carlo",
-    "overfitting",
-    "seeds",
-    "stress",
-    "simulated",
-    "bundle",
-)
+# What the rules look at: of the run, and of the horizon.
+_OF_RUN = (
+    "audit.clean", "audit.control_caught", "audit.checks", "instrument.symbol", "instrument.timeframe", "seed",
+    "measured.latency_ms.p99", "test.last",
+)  # fmt: skip
+_OF_HORIZON = (
+    "best_baseline", "skill_over_baseline", "skill_low", "skill_high", "strategy.round_trips", "strategy.max_drawdown",
+    "strategy.sharpe", "monte_carlo.block", "monte_carlo.paths", "trials.counted", "moments.observations",
+    "moments.sharpe_per_bar", "moments.skewness", "moments.kurtosis", "overfitting.search", "seeds.sharpe.values",
+    "stress.scenarios", "simulated.markets", "onnx.rows", "onnx.max_difference", "bundle.hash", "bundle.recipe_sha256",
+)  # fmt: skip
 
 
 def judge(
@@ -80,7 +79,8 @@ def judge(
         If the evidence lacks what a rule looks at.
     """
     measured = evidence["horizons"][horizon]
-    if missing := [name for name in _NEEDED if name not in measured]:
+    missing = [name for name in _OF_RUN if not _told(evidence, name)]
+    if missing := [*missing, *(name for name in _OF_HORIZON if not _told(measured, name))]:
         raise StageError(
             f"the evidence of {horizon} lacks {', '.join(missing)}",
             where="data/evidence/evidence.json",
@@ -128,6 +128,15 @@ def judge(
         "rules": [{k: v for k, v in asdict(ruling).items() if k != "refusal"} for ruling in rulings],
         "summary": _summary(refusals, question, champion, trials.counted, len(rulings)),
     }
+
+
+def _told(told: Any, name: str) -> bool:
+    """Whether there is a value, be it None, at the end of a path of keys."""
+    for key in name.split("."):
+        if not isinstance(told, Mapping) or key not in told:
+            return False
+        told = told[key]
+    return True
 
 
 def _summary(refusals: list[str], question: Question, champion: Champion | None, trials: int, rules: int) -> str:

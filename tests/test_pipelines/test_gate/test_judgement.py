@@ -362,9 +362,17 @@ def test_markets_that_cannot_be_simulated_refuse_nothing_and_say_why():
     assert "no trades" in said["reason"]
 
 
-@pytest.mark.parametrize("missing", ["stress", "simulated", "seeds", "overfitting", "moments"])
+@pytest.mark.parametrize(
+    "missing",
+    ["stress", "simulated", "seeds", "overfitting", "moments", "skill_low", "strategy__round_trips",
+     "moments__skewness", "stress__scenarios", "audit__checks", "measured__latency_ms__p99"],
+)  # fmt: skip
 def test_a_gate_without_its_evidence_is_an_error(missing):
     made = evidence()
-    del made["horizons"]["1h"][missing]
-    with pytest.raises(StageError, match=f"the evidence of 1h lacks {missing}"):
+    *parents, last = missing.split("__")
+    node = made if missing.startswith(("audit", "measured")) else made["horizons"]["1h"]
+    for key in parents:
+        node = node[key]
+    del node[last]
+    with pytest.raises(StageError, match=f"the evidence of 1h lacks {'.'.join([*parents, last])}"):
         judge(made, "1h", LEDGER, GATE, None, stream(0.0))
