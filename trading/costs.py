@@ -80,6 +80,10 @@ class Costs:
                 raise ParamsError(
                     f"{field.name} is {value}", rule=f"a finite number, at least {least}", remedy="mend it"
                 )
+        if self.volatility_bars % 1:
+            raise ParamsError(
+                f"volatility_bars is {self.volatility_bars}", rule="a whole number, at least 1", remedy="mend it"
+            )
         rates = [self.maker, *(bps for tier in self.tiers for bps in (tier.maker_bps, tier.taker_bps))]
         if not all(map(math.isfinite, rates)):
             raise ParamsError("a maker's or a tier's fee is not a finite number", rule="basis points", remedy="mend it")

@@ -213,6 +213,8 @@ def needs_ranges(rules: Rules) -> bool:
 def _prices(bars: pd.DataFrame, ranges: bool) -> tuple[Array, Array, Array, Array, Array]:
     """The five columns, of shape (n, 1); high and low are the open where no rule looks at them."""
     needed = ["open", "high", "low", "close"] if ranges else ["open", "close"]
+    if missing := [name for name in (*needed, "volume") if name not in bars]:
+        raise BarError(f"no column {missing[0]}", rule="bars have prices and a volume", remedy="add it")
     columns = {name: _frozen(bars[name].to_numpy(dtype=np.float64)) for name in (*needed, "volume")}
     ordered = (columns["open"], columns.get("high"), columns.get("low"), columns["close"], columns["volume"])
     if unusable(*ordered):

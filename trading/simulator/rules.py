@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, fields
 
+import numpy as np
+
 from trading.errors import ParamsError
 
 
@@ -118,7 +120,7 @@ class Rules:
     def __post_init__(self) -> None:
         if not self.participation > 0:
             raise _refuse(f"participation is {self.participation}", "a share of the volume above 0")
-        if self.latency < 0:
-            raise _refuse(f"latency is {self.latency}", "a number of bars, at least 0")
+        if not isinstance(self.latency, (int, np.integer)) or self.latency < 0:
+            raise _refuse(f"latency is {self.latency}", "a whole number of bars, at least 0")
         if not 0 < self.leverage < math.inf:
             raise _refuse(f"leverage is {self.leverage}", "a finite number above 0")

@@ -155,9 +155,11 @@ def simulate(
     PositionError
         If positions are empty, NaN, beyond [-1, 1], at stamps that are not bars, or absent at a bar between.
     BarError
-        If stamps have no time zone or are out of order, or a price that is needed is not finite and above zero.
+        If stamps have no time zone or are out of order, a column is missing, or a price that is needed is not finite
+        and above zero.
     ParamsError
-        If ``rebalance_band`` is negative or NaN, or ``initial_equity`` is not finite and above zero.
+        If ``rebalance_band`` is negative or NaN, or ``initial_equity`` or ``bars_per_year`` is not finite and above
+        zero.
     """
     market = Market.of(bars, positions, costs, rules)
     target = market.targets(positions, rules)
@@ -194,6 +196,10 @@ def kernel_arguments(market: Market, costs: Costs, rules: Rules, band: float, in
 
 def metrics(totals: Array, initial_equity: float, bars: int, bars_per_year: float) -> dict[str, float]:
     """Named figures of the kernel's totals."""
+    if not 0 < bars_per_year < np.inf:
+        raise ParamsError(
+            f"bars_per_year is {bars_per_year}", rule="finite and above 0", remedy="use 8760 for bars of an hour"
+        )
     last, summed, squares = (float(totals[at]) for at in (kernel.LAST, kernel.RETURNS, kernel.SQUARES))
     years, growth, mean = bars / bars_per_year, last / initial_equity, summed / bars
     variance = max(squares - bars * mean**2, 0.0) / (bars - 1) if bars > 1 else np.nan

@@ -244,6 +244,18 @@ def test_refuses_funding_without_rates() -> None:
         run(BARS.drop(columns="funding_rate"), [0.0] * 3, Costs(0.0, 0.0, 0.0, funding=True))
 
 
+@pytest.mark.parametrize("column", ["close", "volume", "low"])
+def test_refuses_bars_without_a_column(column: str) -> None:
+    with pytest.raises(BarError, match=f"no column {column}"):
+        run(BARS.drop(columns=column), [0.0] * 3, FREE, Rules(stops=Stops(0.1)))
+
+
+@pytest.mark.parametrize("year", [0.0, -1.0, float("nan"), inf])
+def test_refuses_years_without_bars(year: float) -> None:
+    with pytest.raises(ParamsError, match="bars_per_year is"):
+        simulate(BARS, pd.Series(0.0, index=BARS.index), FREE, rebalance_band=inf, bars_per_year=year)
+
+
 @pytest.mark.parametrize(
     ("make_it", "message"),
     [
@@ -260,6 +272,8 @@ def test_refuses_funding_without_rates() -> None:
         (lambda: Lots(tick=-0.1), "tick is -0.1"),
         (lambda: Rules(participation=0.0), "participation is 0"),
         (lambda: Rules(latency=-1), "latency is -1"),
+        (lambda: Rules(latency=1.5), "latency is 1.5"),  # type: ignore[arg-type]
+        (lambda: Costs(0.0, 0.0, 0.0, volatility_bars=1.5), "volatility_bars is 1.5"),  # type: ignore[arg-type]
         (lambda: Rules(leverage=inf), "leverage is inf"),
     ],
 )
