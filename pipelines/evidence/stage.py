@@ -1,6 +1,7 @@
 """Evidence: everything the gate needs, in one JSON."""
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,7 @@ def run(context: Context) -> None:
             "environment": provenance(context.settings.home)
             | {"params_sha256": content_hash(params.model_dump(mode="json", exclude={"profiles"}))},
             "horizons": horizons,
-            "measured": {"latency_ms": _latency(bundles[params.labels.horizons[0]])},
+            "measured": {"latency_ms": slowest(bundles.values())},
         },
     )
     context.progress(len(bundles), len(bundles), "evidence written")
@@ -132,6 +133,11 @@ def _largest(differences: list[float | None]) -> float | None:
     """The largest difference; None if any graph could not be compared."""
     known = [difference for difference in differences if difference is not None]
     return max(known) if len(known) == len(differences) else None
+
+
+def slowest(bundles: Iterable[Bundle]) -> dict[str, float]:
+    """Latency of the bundle that takes longest: horizons may have other families, and the gate judges them all."""
+    return max((_latency(bundle) for bundle in bundles), key=lambda spent: spent["p99"])
 
 
 def _latency(bundle: Bundle) -> dict[str, float]:
