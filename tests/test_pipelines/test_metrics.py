@@ -36,6 +36,16 @@ def test_standard_error_of_independent_normal_returns_is_lo_equation_7() -> None
     assert sharpe_standard_error(returns) == pytest.approx(expected, rel=0.03)
 
 
+@pytest.mark.parametrize(
+    ("ratio", "periods", "printed"),
+    [(0.5, 12, 0.306), (0.5, 60, 0.137), (1.0, 24, 0.250), (2.0, 60, 0.224), (3.0, 12, 0.677)],
+)
+def test_standard_errors_that_lo_prints(ratio: float, periods: int, printed: float) -> None:
+    """Lo (2002), table 1: independent normal returns. A sixth of these is high, a sixth low: kurtosis 3, no skew."""
+    moves = np.repeat([math.sqrt(3), -math.sqrt(3), 0.0], [periods // 6, periods // 6, periods - 2 * (periods // 6)])
+    assert sharpe_standard_error(moves + ratio, lags=0) == pytest.approx(printed, abs=5e-4)
+
+
 def test_the_interval_of_a_ratio_is_its_error_on_either_side() -> None:
     returns = np.random.default_rng(4).normal(0.001, 0.01, 500)
     low, high = sharpe_interval(returns, 365.0, 0.95)
