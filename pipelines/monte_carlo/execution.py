@@ -4,7 +4,6 @@ What was decided stays, and so does the market. It tells how much of a result ha
 nothing of whether the decisions are any good.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +11,7 @@ import pandas as pd
 
 from trading.costs import Costs
 from trading.errors import ParamsError
-from trading.simulator import Rules, Run, sweep
+from trading.simulator import Rules, simulate
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ def random_execution(
     -------
     DataFrame
         One row a draw, index ``draw``; columns ``slippage_bps``, ``latency`` (bars), ``missed`` (share of bars at whose
-        close an order would not have been filled), and the simulator's metrics.
+        close an order would not have been filled), the simulator's metrics, and ``lowest_equity`` of 1 at the start.
 
     Raises
     ------
@@ -85,24 +84,23 @@ def random_execution(
         As :func:`trading.simulator.simulate`.
     """
     numbers = range(first, first + count)
-    drawn: list[dict[str, float]] = []
-
-    def runs() -> Iterator[Run]:
-        for number in numbers:
-            rng = np.random.default_rng([seed, number])
-            slippage = costs.slippage_bps * float(np.exp(execution.slippage_sd * rng.standard_normal()))
-            latency = int(rng.integers(execution.most_latency, endpoint=True))
-            missed = rng.random(len(positions)) < execution.missed
-            drawn.append({"slippage_bps": slippage, "latency": latency, "missed": float(missed.mean())})
-            # Before the first order is filled, nothing is held.
-            reached = positions.where(~missed).ffill().fillna(0.0)
+    rows: list[dict[str, float]] = []
+    for number in numbers:
+        rng = np.random.default_rng([seed, number])
+        slippage = costs.slippage_bps * float(np.exp(execution.slippage_sd * rng.standard_normal()))
+        latency = int(rng.integers(execution.most_latency, endpoint=True))
+        missed = rng.random(len(positions)) < execution.missed
+        # Before the first order is filled, nothing is held.
+        reached = positions.where(~missed).ffill().fillna(0.0)
+        told = simulate(
+            bars,
             # A position that is no number is the caller's mistake, and stays one for the simulator to name.
-            yield Run(
-                reached.where(positions.notna()),
-                replace(costs, slippage_bps=slippage),
-                Rules(latency=latency),
-                rebalance_band,
-            )
-
-    metrics = sweep(bars, runs(), bars_per_year=bars_per_year)
-    return pd.concat([pd.DataFrame(drawn), metrics], axis=1).set_axis(pd.Index(numbers, name="draw"))
+            reached.where(positions.notna()),
+            replace(costs, slippage_bps=slippage),
+            rebalance_band=rebalance_band,
+            bars_per_year=bars_per_year,
+            rules=Rules(latency=latency),
+        )
+        drawn = {"slippage_bps": slippage, "latency": latency, "missed": float(missed.mean())}
+        rows.append(drawn | told.metrics | {"lowest_equity": float(told.equity.min())})
+    return pd.DataFrame(rows, index=pd.RangeIndex(first, first + count, name="draw"))

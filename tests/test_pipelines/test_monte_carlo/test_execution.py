@@ -45,8 +45,9 @@ def test_each_draw_is_the_simulation_of_what_it_says(bars: pd.DataFrame, knowing
     assert draws["slippage_bps"].nunique() == 12
     for row in draws.itertuples():
         costs = replace(COSTS, slippage_bps=row.slippage_bps)
-        alone = simulate(bars, knowing, costs, rules=Rules(latency=int(row.latency)), **RUN).metrics
-        assert (row.sharpe, row.total_return) == pytest.approx((alone["sharpe"], alone["total_return"]), rel=1e-12)
+        alone = simulate(bars, knowing, costs, rules=Rules(latency=int(row.latency)), **RUN)
+        told = (alone.metrics["sharpe"], alone.metrics["total_return"], alone.equity.min())
+        assert (row.sharpe, row.total_return, row.lowest_equity) == pytest.approx(told, rel=1e-12)
     prompt = draws["latency"] == 0
     assert draws.loc[prompt, "sharpe"].min() > draws.loc[~prompt, "sharpe"].max()
 

@@ -45,6 +45,7 @@ def test_everything_is_described_and_the_backtest_is_one_of_what_could_have_been
         assert 0.0 < kind["errors"]["sharpe"]["mean"] < 3.0
         assert np.isfinite(kind["errors"]["max_drawdown"]["p95"])
         assert kind["time_under_water"]["p50"] > 0.0
+        assert 0.0 <= kind["probability_of_ruin"] < 1.0
     assert found["returns"]["sharpe"]["p05"] < traded.metrics["sharpe"] < found["returns"]["sharpe"]["p95"]
     assert found["trades"]["count"] == len(trades)
     assert found["trades"]["permuted"]["total_return"]["p95"] == pytest.approx(traded.metrics["total_return"])
