@@ -134,9 +134,13 @@ def overfitting(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
         return Ruling(
             "overfitting", True, None, gate.max_overfitting, f"Too little was chosen from to be overfitted: {why}."
         )
-    worst = max(known, key=lambda name: (known[name]["probability_of_loss"], known[name]["probability"]))
-    value, loss = known[worst]["probability"], known[worst]["probability_of_loss"]
-    passed = value <= gate.max_overfitting or loss <= gate.max_selection_loss
+    failed = {
+        name: found
+        for name, found in known.items()
+        if found["probability"] > gate.max_overfitting and found["probability_of_loss"] > gate.max_selection_loss
+    }
+    worst = max(failed or known, key=lambda name: (known[name]["probability_of_loss"], known[name]["probability"]))
+    value, loss, passed = known[worst]["probability"], known[worst]["probability_of_loss"], not failed
     return Ruling(
         "overfitting",
         passed,

@@ -347,6 +347,18 @@ def test_equals_may_change_places_as_long_as_each_earns(probability):
     assert judge(made, "1h", LEDGER, GATE, None, stream(0.0))["verdict"] == "passed"
 
 
+@pytest.mark.parametrize("overfitted", ["search", "recipes"])
+def test_a_choice_that_holds_does_not_hide_one_that_does_not(overfitted):
+    """The one that holds loses more often, and was the only one looked at."""
+    made = evidence()
+    for name, found in made["horizons"]["1h"]["overfitting"].items():
+        bad = name == overfitted
+        found.update(probability=0.6 if bad else 0.2, probability_of_loss=0.15 if bad else 0.3)
+    verdict = judge(made, "1h", LEDGER, GATE, None, stream(0.0))
+    assert [one["rule"] for one in verdict["rules"] if not one["passed"]] == ["overfitting"]
+    assert f"({overfitted})" in rule(verdict, "overfitting")["reason"]
+
+
 def test_too_little_to_choose_from_cannot_be_overfitted_and_says_why():
     made = evidence(overfitting__recipes__probability=None)
     made["horizons"]["1h"]["overfitting"]["recipes"]["reason"] = "only 3"
