@@ -123,7 +123,7 @@ def summary(
         *_table(evidence, verdict, rows),
         "",
         f"Verdict   {sentence(headline(verdict)[0])}",
-        *_signal_summary(signals),
+        *_signal_summary(signals, evidence["horizons"]),
         *(f"{name:10}{said}" for name, said in zip(("Source", ""), source, strict=False)),
         f"Report    {report}",
         *([f"News      {news}"] if news else []),
@@ -194,14 +194,15 @@ def _hundredth(value: float | None) -> str:
     return number(None if value is None else value * 100, 1)
 
 
-def _signal_summary(signals: Iterable[Mapping[str, Any]]) -> list[str]:
-    found = list(signals)
+def _signal_summary(signals: Iterable[Mapping[str, Any]], judged: Iterable[str]) -> list[str]:
+    """What is served now, which may be more than this run has made: horizons it left out keep their models."""
+    found, judged = list(signals), set(judged)
     if not found:
         return []
     unproven = all(one["evidence"] == "unproven" for one in found)
     parts = [
         f"{one['horizon']} {position(one['position'])} (up {percent(one['prob_up'], 0)}"
-        f"{'' if unproven else ', ' + one['evidence']})"
+        f"{'' if unproven else ', ' + one['evidence']}{'' if one['horizon'] in judged else ', earlier run'})"
         for one in found[:_MOST_HORIZONS]
     ]
     return [

@@ -11,16 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from pipelines.monte_carlo.block_kernel import resample_paths, running_sums, window_bounds
+from pipelines.monte_carlo.block_kernel import resample_paths
+from pipelines.monte_carlo.block_table import block_table
 from pipelines.monte_carlo.blocks import Blocks, length_table
 from trading.errors import ParamsError
 
 Array = NDArray[np.float64]
 
 QUANTILES = {"p05": 0.05, "p25": 0.25, "p50": 0.50, "p75": 0.75, "p95": 0.95}
-# Bars of the window within which bounds are kept: about a block and a half, where looking up and looking into blocks
-# cost least; and how many times as wide the window for long blocks is.
-_WINDOWS, _WIDER = (8.0, 128.0), 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,14 +150,10 @@ def paired_difference(
 def _resampled(
     values: Array, blocks: Blocks, points: NDArray[np.int64], seed: int, first: int, paths: int
 ) -> tuple[Array, Array]:
-    """What the kernel says, over tables that suit the blocks."""
-    n, sums = len(values), running_sums(values)
-    reach = min(max(1.5 * blocks.length, _WINDOWS[0]), _WINDOWS[1])
-    window, wide = (1 << int(math.log2(min(bars, n))) for bars in (reach, _WIDER * reach))
-    bounds = window_bounds(sums[:, 2].copy(), window, wide)
-    fixed = min(int(blocks.length), n) if blocks.kind == "circular" else 0
+    """What the kernel says."""
+    fixed = min(int(blocks.length), len(values)) if blocks.kind == "circular" else 0
     result: tuple[Array, Array] = resample_paths(
-        sums, bounds, window, wide, fixed, length_table(blocks), points, seed, first, paths
+        block_table(values), fixed, length_table(blocks), points, seed, first, paths
     )
     return result
 

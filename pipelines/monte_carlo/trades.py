@@ -11,7 +11,7 @@ import pandas as pd
 from numba import njit
 from numpy.typing import NDArray
 
-from pipelines.monte_carlo.block_kernel import TOTAL_LOSS
+from pipelines.monte_carlo.block_table import TOTAL_LOSS
 from pipelines.monte_carlo.bootstrap import checked_returns
 from pipelines.monte_carlo.random_stream import after, stream, uniform
 from trading.errors import ParamsError

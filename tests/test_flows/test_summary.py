@@ -48,6 +48,16 @@ def _signals(word: str = "unproven") -> list[dict[str, Any]]:
     ]
 
 
+def test_a_signal_of_a_horizon_that_was_left_out_says_so(evidence: dict[str, Any]) -> None:
+    del evidence["horizons"]["24h"]
+    (line,) = [
+        line for line in summary(evidence, _verdict(evidence), _signals(), "report.html") if line.startswith("Signal")
+    ]
+    assert "24h" in line
+    assert line.count("earlier run") == 1
+    assert line.index("earlier run") > line.index("24h")
+
+
 def test_it_fits_a_screen_and_says_what_matters(evidence: dict[str, Any]) -> None:
     lines = summary(evidence, _verdict(evidence), _signals(), "data/report/report.html", news="no new bar")
     assert len(lines) <= LINES

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.monte_carlo import block_kernel, random_stream
+from pipelines.monte_carlo.block_table import block_table, fill_records, fill_sums
 from pipelines.monte_carlo.blocks import Blocks, length_table, optimal_blocks
 from pipelines.monte_carlo.bootstrap import BootstrapResult, bootstrap, paired_difference
 from pipelines.monte_carlo.path_statistics import path_statistics
@@ -58,7 +59,7 @@ def test_statistics_are_those_of_a_plain_walk(count: int, blocks: Blocks) -> Non
 
 @pytest.mark.parametrize("drift", [-0.004, 0.0, 0.004])
 def test_trends_leave_nothing_out(drift: float) -> None:
-    """Where peaks or troughs are everywhere, the bounds skip nothing or everything."""
+    """Where peaks or troughs are everywhere, everything or nothing is a record."""
     returns = make_returns(7, 1_500, drift)
     for blocks in (Blocks("stationary", 12.0), Blocks("circular", 90)):
         assert_walks(returns, blocks, 25, 3)
@@ -124,14 +125,14 @@ def test_agrees_with_arch_in_distribution(kind: str) -> None:
 @pytest.mark.parametrize("length", [1.0, 1.5, 5.0, 30.0, 3_000.0])
 def test_stationary_blocks_are_geometric(length: float) -> None:
     """The alias table, the blocks that go on beyond it, and nothing else: against the distribution's own tail."""
-    count = 60_000
-    starts, lengths = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
-    table, drawn = length_table(Blocks("stationary", length)), []
-    for path in range(int(length) // 60 + 1):
-        counter = np.uint64(block_kernel.stream(0, path))
-        blocks = block_kernel.draw_blocks(counter, 0, table, starts, lengths)
-        drawn.append(lengths[: blocks - 1].copy())  # the last is cut
-    sample = np.concatenate(drawn)
+    count, blocks = 60_000, Blocks("stationary", length)
+    sample = np.array(
+        [
+            drawn
+            for path in range(int(length) // 60 + 1)
+            for _, drawn in blocks_of(count, blocks, 0, path)[:-1]  # the last is cut
+        ]
+    )
     for reach in (1, 2, int(length), int(2 * length), int(4 * length)):
         share = (1 - 1 / length) ** reach
         # Cutting the paths favours short blocks, by no more than a block in a path.
@@ -209,29 +210,25 @@ def test_no_variance_no_sharpe(level: float) -> None:
 
 
 def test_kernels_are_the_python_they_were_written_as(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bounds that skip, blocks longer than a window, records inside blocks: compiled or not."""
+    """Blocks longer than records reach, records that hide others, blocks that go on: compiled or not."""
     returns = np.concatenate([make_returns(0, 200, 0.002), make_returns(1, 200, -0.002), np.zeros(20)])
-    sums = block_kernel.running_sums(returns)
-    level = sums[:, 2].copy()
-    bounds = block_kernel.window_bounds(level, 4, 16)
-    np.testing.assert_allclose(block_kernel.running_sums.py_func(returns), sums, rtol=1e-13)
-    np.testing.assert_array_equal(block_kernel.window_bounds.py_func(level, 4, 16), bounds)
+    table, plainly = block_table(returns), block_table(returns)
+    plainly[:] = np.zeros_like(plainly)
+    fill_sums.py_func(plainly, returns)
+    for name in ("returns", "squares", "level"):
+        np.testing.assert_allclose(plainly[name], table[name], rtol=1e-13)
+        plainly[name] = table[name]
+    fill_records.py_func(plainly)
+    np.testing.assert_array_equal(plainly, table)
     points = np.array([1, 4, 420])
     for blocks in (Blocks("stationary", 6.0), Blocks("stationary", 2_000.0), Blocks("circular", 9)):
         fixed = 9 if blocks.kind == "circular" else 0
-        arguments = (sums, bounds, 4, 16, fixed, length_table(blocks), points, 0, 0, 6)
+        arguments = (table, fixed, length_table(blocks), points, 0, 0, 6)
         compiled = block_kernel.resample_paths(*arguments)
         with monkeypatch.context() as patch, np.errstate(over="ignore"):
-            for name in (
-                "draw_blocks",
-                "_aliased",
-                "_between_blocks",
-                "_inside_blocks",
-                "after",
-                "scrambled",
-                "stream",
-            ):
+            for name in ("_aliased", "_walk", "after", "scrambled", "stream"):
                 patch.setattr(block_kernel, name, getattr(block_kernel, name).py_func)
+            patch.setattr(block_kernel, "bit_length", lambda number: np.uint64(int(number).bit_length()))
             patch.setattr(random_stream, "scrambled", random_stream.scrambled.py_func)
             plain = block_kernel.resample_paths.py_func(*arguments)
         for left, right in zip(compiled, plain, strict=True):
