@@ -48,6 +48,7 @@ def test_the_same_recipe_waits_for_new_bars_and_another_does_not():
     assert (waiting.number, waiting.until) == (None, START + 30 * DAY)
     assert night(asked, "b", 29).number == 2
     assert night(asked, "a", 30).number == 3
+    assert night(asked, "a", 59).until == START + 60 * DAY, "from the last time that it was asked"
     # The same question once more is the same question.
     assert night(asked, "a", 0) == first
     assert len(asked) == 3
