@@ -200,10 +200,11 @@ class Oracle:
 
     def fee_rate(self, number: int, maker: bool) -> float:
         rate = self.costs.maker if maker else self.costs.fee
+        if not self.costs.tiers:
+            return rate
         now = self.clock[number]
-        recent = math.fsum(
-            fill["notional"] for fill in self.fills if now - pd.Timedelta(days=30) < fill["timestamp"] < now
-        )
+        since = now - pd.Timedelta(days=30)
+        recent = math.fsum(fill["notional"] for fill in self.fills if since < fill["timestamp"] < now)
         for tier in self.costs.tiers:
             if recent >= tier.volume:
                 rate = (tier.maker_bps if maker else tier.taker_bps) / 10_000
