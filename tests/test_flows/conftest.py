@@ -1,9 +1,11 @@
 """The miniature home, a Prefect server for all tests, and runs that can be killed."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -29,13 +31,19 @@ def settings(home: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def prefect_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server of all tests keeps its database."""
+    return tmp_path_factory.mktemp("prefect") / "home"
+
+
+@pytest.fixture(scope="session")
+def prefect_address(prefect_home: Path) -> Iterator[str]:
     """A Prefect server for all tests: starting one takes ten seconds."""
     from flows.api import prefect_api
 
-    state = tmp_path_factory.mktemp("prefect")
+    state = prefect_home.parent
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_HOME", str(state / "home"))
+        patch.setenv("PREFECT_HOME", str(prefect_home))
         patch.delenv("PREFECT_API_URL", raising=False)
         with prefect_api(Settings(home=state, state=state), state / "server.json"):
             from prefect.settings import PREFECT_API_URL
@@ -64,6 +72,11 @@ def start(home: Path, prefect_address: str) -> Start:
 
 
 @pytest.fixture
-def start_alone(home: Path, tmp_path: Path) -> Start:
-    """Start a run that brings its own Prefect server."""
-    return partial(begin, home, PREFECT_HOME=str(tmp_path / "prefect"))
+def start_alone(home: Path, tmp_path: Path, prefect_home: Path, prefect_address: str) -> Start:
+    """Start a run that brings its own Prefect server; making the tables of a new database takes seconds."""
+    own = tmp_path / "prefect"
+    own.mkdir()
+    source, copy = (sqlite3.connect(folder / "prefect.db") for folder in (prefect_home, own))
+    with closing(source), closing(copy):
+        source.backup(copy)
+    return partial(begin, home, PREFECT_HOME=str(own))

@@ -121,7 +121,10 @@ def test_another_instrument_leaves_the_first_clean(home: Path, settings: Setting
     assert json.loads(dvc(root, "status", "--json")) == {}
 
 
-def test_what_time_may_mend_is_tried_again_and_what_the_user_must_mend_is_not(home: Path, settings: Settings) -> None:
+def test_what_time_may_mend_is_tried_again_and_what_the_user_must_mend_is_not(
+    home: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.tasks.RETRY_SECONDS", 0.1)
     (home / "trouble.one").write_text("once")
     dvc_yaml = (home / "dvc.yaml").read_text()
     # A stage of that name may be tried again.

@@ -105,7 +105,7 @@ from pathlib import Path
 from flows.schedule import serve_schedule
 from pipelines.params import RunIdentity, read_run
 from pipelines.settings import Settings
-serve_schedule(Settings(), read_run(Settings().home / "run.yaml"), cron="* * * * *")
+serve_schedule(Settings(), read_run(Settings().home / "run.yaml"), cron="* * * * * */5")
 """
 
 

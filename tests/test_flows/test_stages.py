@@ -117,7 +117,10 @@ def test_a_broken_dvc_yaml_is_said(home: Path, settings: Settings) -> None:
 
 
 @pytest.mark.slow
-def test_a_watcher_that_fails_leaves_no_stage_behind(home: Path, settings: Settings) -> None:
+def test_a_watcher_that_fails_leaves_no_stage_behind(
+    home: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.processes._GRACE", 0.5)
     (home / "trouble.one").write_text("hang")
 
     def stop(*told: object) -> None:
