@@ -16,7 +16,7 @@ from pipelines.cluster import dask_map, local_cluster
 from pipelines.context import Context, Map
 from pipelines.params import overlay
 from pipelines.workers import process_map
-from tests.workspace import make_context, run_stages
+from tests.workspace import make_context, run_stages, with_registry
 
 pytestmark = pytest.mark.slow
 CHANGES = {
@@ -32,7 +32,7 @@ def prepared(raw_params: dict[str, Any], source_file: Path, tmp_path_factory: py
     """A workspace that has come as far as tuning, which found nothing better."""
     raw = overlay(raw_params, CHANGES)
     raw["models"] = raw["models"] | {"voting": {"random_forest": 1.0, "lstm": 1.0}}
-    context = make_context(tmp_path_factory.mktemp("workers"), raw, source_file)
+    context = make_context(with_registry(tmp_path_factory.mktemp("workers")), raw, source_file)
     run_stages(context, ["ingest", "validate", "features", "labels"])
     context.files.write_json("data/tune/best.json", {"1h": [{}]})
     return context

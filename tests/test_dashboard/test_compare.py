@@ -20,6 +20,7 @@ from pipelines.monte_carlo.bootstrap import paired_difference
 from pipelines.settings import Settings
 from pipelines.tracking import Tracker
 from tests.test_dashboard.conftest import EVIDENCE
+from tests.workspace import with_registry
 from trading.errors import ParamsError
 from trading.instrument import Instrument
 
@@ -110,7 +111,7 @@ def test_no_common_bars() -> None:
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three versions of the 4h model: the third was tested later than the others."""
-    root = tmp_path_factory.mktemp("registry")
+    root = with_registry(tmp_path_factory.mktemp("registry"))
     tracker = Tracker(Settings(state=root, mlflow_tracking_uri=""), Instrument("BTC/USD", "1h"))
     streams = (_stream(1, 3e-4), _stream(2, 0.0), _stream(3, 0.0, INDEX + pd.Timedelta(days=400)))
     for number, stream in enumerate(streams, start=1):

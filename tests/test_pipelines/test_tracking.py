@@ -10,6 +10,7 @@ import pytest
 from pipelines.settings import Settings
 from pipelines.tracking import Tracker, Trial, registered_horizons
 from pipelines.tracking_store import first_sections, flatten, from_text, is_server, open_store, to_text
+from tests.workspace import with_registry
 from trading.errors import StageError, WorkspaceError
 from trading.instrument import Instrument
 
@@ -21,7 +22,7 @@ TRIALS = [
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
-    return Settings(state=tmp_path_factory.mktemp("state"), mlflow_tracking_uri="")
+    return Settings(state=with_registry(tmp_path_factory.mktemp("state")), mlflow_tracking_uri="")
 
 
 @pytest.fixture

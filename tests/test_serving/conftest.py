@@ -16,6 +16,7 @@ from serving.history import History
 from serving.predictor import Predictor
 from serving.served import Horizon, Served
 from tests.bundles import fake_run
+from tests.workspace import with_registry
 from trading.instrument import Instrument
 
 NOW = pd.Timestamp("2026-01-01", tz="UTC")
@@ -43,7 +44,7 @@ def served_features(engine, served_bars):
 def workspace(tmp_path_factory, params, engine, served_bars, served_features):
     """A run whose bundles know all but the last 50 bars, registered and never proven."""
     made = fake_run(
-        tmp_path_factory.mktemp("state"),
+        with_registry(tmp_path_factory.mktemp("state")),
         params,
         Instrument("BTC/USD", "1h"),
         served_bars.iloc[:-50],

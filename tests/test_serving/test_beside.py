@@ -22,6 +22,7 @@ from serving.run import predict_once
 from serving.served import Served
 from tests.bundles import fake_run
 from tests.test_serving.worlds import ETHER, HOUR, SERIES, engine_beside, make_world, score
+from tests.workspace import with_registry
 from trading.errors import EngineError, ServingError
 from trading.instrument import Instrument
 
@@ -53,7 +54,9 @@ def whole(engine):
 def beside(tmp_path_factory, params, engine, whole):
     """A registered run that knows the first bars and what was public at their close."""
     known = WORLD.known(BARS.index[-1] + HOUR)
-    made = fake_run(tmp_path_factory.mktemp("state"), params, BITCOIN, BARS, whole, engine=engine, beside=known)
+    made = fake_run(
+        with_registry(tmp_path_factory.mktemp("state")), params, BITCOIN, BARS, whole, engine=engine, beside=known
+    )
     context = replace(made, settings=made.settings.model_copy(update={"home": ROOT}))
     with patch.object(register, "check_reload", lambda *args: None):
         register.run(context)

@@ -12,13 +12,14 @@ from pipelines.register import stage as register
 from pipelines.settings import ROOT
 from pipelines.tracking import Tracker
 from tests.bundles import fake_run
+from tests.workspace import with_registry
 from trading.instrument import Instrument
 
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory):
     """One store for the module: making it takes seconds."""
-    return tmp_path_factory.mktemp("state")
+    return with_registry(tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture

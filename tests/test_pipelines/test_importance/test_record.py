@@ -9,6 +9,7 @@ import pytest
 from pipelines.importance.record import log_ranking
 from pipelines.settings import Settings
 from pipelines.tracking import Tracker
+from tests.workspace import with_registry
 from trading.instrument import Instrument
 
 GROUPS: list[dict[str, Any]] = [
@@ -24,7 +25,8 @@ CONTENT = {"importance": GROUPS, "stability": {"folds": 3, "rank_correlation": 0
 @pytest.fixture(scope="module")
 def tracker(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
     return Tracker(
-        Settings(state=tmp_path_factory.mktemp("state"), mlflow_tracking_uri=""), Instrument("BTC/USD", "1h")
+        Settings(state=with_registry(tmp_path_factory.mktemp("state")), mlflow_tracking_uri=""),
+        Instrument("BTC/USD", "1h"),
     )
 
 

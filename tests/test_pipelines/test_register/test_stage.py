@@ -17,6 +17,7 @@ from pipelines.settings import ROOT
 from pipelines.tracking import Tracker
 from tests import bundles
 from tests.bundles import fake_run
+from tests.workspace import with_registry
 from trading.errors import StageError
 from trading.instrument import Instrument
 
@@ -38,7 +39,7 @@ def features(sample_bars):
 @pytest.fixture(scope="module")
 def state(tmp_path_factory):
     """One store for the module: making it takes seconds."""
-    return tmp_path_factory.mktemp("state")
+    return with_registry(tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture

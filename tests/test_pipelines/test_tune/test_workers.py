@@ -26,6 +26,7 @@ from pipelines.tune.search import run_study, work
 from pipelines.tune.study import StudyTask
 from pipelines.tune.worker import WORKER, is_gone, this_worker
 from tests.studies import TRIALS, Server, opened, sqlite, study_task, work_and_tell
+from tests.workspace import with_registry
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -76,7 +77,7 @@ def test_a_killed_worker_costs_no_trial_and_adds_none(
     failed = [t for t in trials if t.state.name == "FAIL" and t.number != hung.number]
     assert all("metrics" not in trial.user_attrs and not trial.params for trial in failed)
 
-    tracker = Tracker(Settings(state=tmp_path), task.instrument)
+    tracker = Tracker(Settings(state=with_registry(tmp_path)), task.instrument)
     for _ in range(2):
         tracker.log_study("1h", "xgboost", result.study_hash, [Trial(**trial) for trial in result.trials])
     assert sorted(one.trial_hash for one in tracker.ledger("1h")) == sorted({t["trial_hash"] for t in result.trials})
