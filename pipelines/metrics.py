@@ -6,7 +6,6 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from trading.performance import max_drawdown, sharpe
 
@@ -194,6 +193,8 @@ def auc(label: ArrayLike, prob_up: ArrayLike) -> float:
     downs = len(outcome) - ups
     if not ups or not downs:
         return math.nan
+    from scipy.stats import rankdata
+
     ranks = rankdata(probability)[outcome == 1.0].sum()
     return float((ranks - ups * (ups + 1) / 2.0) / (ups * downs))
 

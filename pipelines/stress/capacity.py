@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
 
 from pipelines.metrics import sharpe_interval
 from pipelines.stress.account import Account
@@ -89,4 +88,6 @@ def capacity_curve(
         low, high = high, high + math.log(10)
     if shortfall(low) <= 0:
         return curve | {"reason": f"below half of it from {_LEAST:g} on"}
+    from scipy.optimize import brentq
+
     return curve | {"half_capital": math.exp(brentq(shortfall, low, high, xtol=1e-3))}
