@@ -22,10 +22,12 @@ def limits(spec: Mapping[str, Any], evidence: Mapping[str, Any], verdict: Mappin
         "from the test's bars, so no figure here is its own."
     )
     paid = evidence.get("costs", {}).get("per_side_bps")
+    rate = costs.get("borrow", 0.0)
     yield (
         f"Costs assumed: {number(paid, 1)} bps a side whatever the size (fee {number(costs['fee_bps'], 1)}, spread "
-        f"{number(costs['spread_bps'], 1)}, slippage {number(costs['slippage_bps'], 1)}). Market impact, funding, "
-        "borrowing, outages and delays are not in them."
+        f"{number(costs['spread_bps'], 1)}, slippage {number(costs['slippage_bps'], 1)}), and "
+        f"{percent(rate) if rate else 'nothing'} a year on what is sold short. Market impact, funding, outages and "
+        "delays are not in them."
     )
     yield (
         f"It speaks about {spec['horizon']} ahead, on whole bars without holes: it was trained through gaps of at most "

@@ -54,6 +54,7 @@ RULES: Mapping[str, str] = {
     "stress": "a crash would be bearable",
     "seed_spread": "the seed does not decide",
     "earning": "earns money after costs",
+    "since_claim": "has not lost since it was proven",
     "error_budget": "within the budget for promoting noise",
     "overfitting": "what was chosen holds elsewhere",
 }

@@ -105,15 +105,16 @@ class LabelParams(Strict):
 
 
 class CostParams(Strict):
-    """What a trade costs, in basis points of its notional."""
+    """What a trade costs, in basis points of its notional, and what it costs a year to hold what was borrowed."""
 
     fee_bps: NonNegative
     spread_bps: NonNegative
     slippage_bps: NonNegative
+    borrow: NonNegative
 
     def costs(self) -> Costs:
         """As the simulator takes them."""
-        return Costs(self.fee_bps, self.spread_bps, self.slippage_bps)
+        return Costs(self.fee_bps, self.spread_bps, self.slippage_bps, borrow=self.borrow)
 
 
 class PositionParams(Strict):

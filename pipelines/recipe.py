@@ -58,4 +58,5 @@ def recipe_hash(params: Params, horizon: str, feature_spec: str) -> str:
     del method["seed"]
     judging = {"confidence", "random_paths", "monte_carlo", "combinatorial", "seeds", "break_even_bps"}
     method["backtest"] = {key: value for key, value in method["backtest"].items() if key not in judging}
+    del method["labels"]["horizons"]  # of other models; this one's is named
     return content_hash({"horizon": horizon, "feature_spec": feature_spec, "method": method})

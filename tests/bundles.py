@@ -161,7 +161,7 @@ def fake_run(
             "moments": {"observations": 8700, "sharpe_per_bar": 0.05, "skewness": 0.0, "kurtosis": 3.0},
             "overfitting": {"search": {"probability": None, "reason": "only 2 configurations"}},
             "seeds": {"sharpe": {"values": [0.7, 0.8]}},
-            "stress": {"scenarios": [{"name": "gap", "loss": 0.1}]},
+            "stress": {"scenarios": [{"name": "gap", "loss": 0.1, "drawdown": 0.2}]},
             "simulated": {"markets": {"draws": 8, "z": 0.3, "reason": None}},
             "onnx": {"rows": 10, "max_difference": 1e-8},
             "deflated_sharpe": 0.4,

@@ -1,11 +1,11 @@
 """The error budget: how sure a claim has to be, when claims are made again and again.
 
 Whoever retrains every night and asks every night will see noise pass one day. So a budget is declared, the probability
-that noise is ever promoted, and every question spends a part of it: the k-th gets ``6 / (pi**2 k**2)`` of the whole, of
-which all together are one. The probability that any of them passes by luck is then at most the budget, whatever the
-questions have in common (alpha-spending: Tian, J. and Ramdas, A. (2021), "Online control of the familywise error
-rate", Statistical Methods in Medical Research 30(4), section 2; Foster, D. and Stine, R. (2008), "Alpha-investing",
-Journal of the Royal Statistical Society B 70(2)).
+that noise is ever promoted, and every run that asks spends a part of it: the k-th gets ``6 / (pi**2 k**2)`` of the
+whole, of which all together are one, and shares it among its horizons. The probability that any of them passes by luck
+is then at most the budget, whatever the questions have in common (alpha-spending: Tian, J. and Ramdas, A. (2021),
+"Online control of the familywise error rate", Statistical Methods in Medical Research 30(4), section 2; Foster, D. and
+Stine, R. (2008), "Alpha-investing", Journal of the Royal Statistical Society B 70(2)).
 
 Asking the same recipe again about nearly the same bars would spend without learning. So it is not asked again before
 its test has grown by a stated time; meanwhile it stays refused. A refresh makes no claim and spends nothing.
@@ -29,7 +29,7 @@ class Asked:
     Parameters
     ----------
     number
-        Of the question, from 1, among those of the horizon.
+        Of the run that asked, from 1, among those of the instrument that did.
     judged_hash
         Identity of what was asked; see :func:`pipelines.gate.identity.judged_hash`.
     recipe_sha256
@@ -51,7 +51,7 @@ class Level:
     Parameters
     ----------
     number
-        Of the question; None if it is not asked.
+        Of the run among those that asked; None if it does not.
     error
         Probability that noise passes it.
     until
@@ -76,7 +76,7 @@ def level_of(
     Parameters
     ----------
     asked
-        Questions of the horizon so far.
+        Questions about the instrument so far, before this run: about any horizon, which has its own recipes.
     judged_hash, recipe_sha256, test_last
         The claim; the same one again has the number that it had.
     horizons
@@ -95,7 +95,7 @@ def level_of(
 
 
 def spent(number: int, gate: GateParams) -> float:
-    """Part of the budget that the question with this number may spend, for all horizons together."""
+    """Part of the budget that the run with this number may spend, for all its horizons together."""
     return gate.error_budget * 6.0 / (math.pi * number) ** 2
 
 
@@ -117,6 +117,6 @@ def within_budget(level: Level, gate: GateParams) -> Ruling:
         True,
         level.error,
         gate.error_budget,
-        f"Question {level.number} of this horizon is judged at a level of {level.error:.2g}: a part of the probability"
-        f" {gate.error_budget:g} that noise is ever promoted.",
+        f"Question {level.number} about this instrument is judged at a level of {level.error:.2g}: a part of the"
+        f" probability {gate.error_budget:g} that noise is ever promoted.",
     )

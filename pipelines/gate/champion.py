@@ -2,20 +2,22 @@
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from pipelines.gate.ruling import Evidence, Ruling, number, shown
+from pipelines.metrics import sharpe_standard_error
 from pipelines.monte_carlo.bootstrap import paired_difference
 from pipelines.params import GateParams
 from trading.instrument import Instrument
 
 Question = Literal["first", "challenge", "refresh"]
 
-# Two streams are compared by blocks; on fewer than this many the bootstrap's bound is an accident.
-MIN_COMMON_BLOCKS = 20
+# Streams are judged by blocks within which returns depend on each other; on fewer than this many it is an accident.
+MIN_BLOCKS = 20
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Champion:
         Out-of-sample net return of its recipe per bar, from the walk-forward stored with it.
     proven
         Whether the gate passed it: an override or a hand in the registry proves nothing.
+    claimed
+        Open stamp of the last bar of the test with which its recipe made its claim: what came later was not looked at.
     """
 
     version: str
@@ -39,6 +43,7 @@ class Champion:
     recipe_sha256: str
     stream: pd.Series
     proven: bool
+    claimed: pd.Timestamp
 
 
 def question_of(evidence: Evidence, horizon: str, champion: Champion | None) -> Question:
@@ -53,19 +58,57 @@ def question_of(evidence: Evidence, horizon: str, champion: Champion | None) -> 
     return "refresh" if champion.proven else "first"
 
 
+def _blocks(evidence: Evidence, horizon: str) -> tuple[float, int]:
+    """Length of a block in bars, and bars below which a stream tells nothing."""
+    block = max(float(evidence["horizons"][horizon]["monte_carlo"]["block"]), 1.0)
+    return block, math.ceil(MIN_BLOCKS * block)
+
+
+def since_claim(evidence: Evidence, horizon: str, gate: GateParams, champion: Champion, stream: pd.Series) -> Ruling:
+    """What came after the claim does not show that the recipe loses.
+
+    A claim is about bars that were looked at, and the bars that two versions share are those; only later ones can
+    contradict it. They all count, however often the recipe was refreshed on the way, so that a slow loss adds up.
+    """
+    new = stream[stream.index > champion.claimed].dropna()
+    threshold = 1.0 - gate.confidence
+    error = sharpe_standard_error(new)
+    needed = _blocks(evidence, horizon)[1]
+    if len(new) < needed or not error > 0.0:
+        return Ruling(
+            "since_claim",
+            True,
+            None,
+            threshold,
+            f"{len(new)} bars since the claim of this recipe cannot contradict it: {needed} are needed, with trades.",
+        )
+    ratio = float(new.mean() / new.std(ddof=0))
+    value = NormalDist().cdf(ratio / error)
+    passed = value >= threshold
+    return Ruling(
+        "since_claim",
+        passed,
+        value,
+        threshold,
+        f"Over {len(new)} bars since the claim of this recipe, the probability that its Sharpe ratio is above zero is"
+        f" {value:.3f} (needed: {threshold:.2g}).",
+        "" if passed else "a recipe that has lost since its claim",
+    )
+
+
 def against_champion(
     evidence: Evidence, horizon: str, gate: GateParams, champion: Champion, stream: pd.Series, question: Question
 ) -> Ruling:
     """Not worse than the champion with its own recipe on newer data; better with another recipe.
 
     Both streams are resampled together over the bars they share (Ledoit and Wolf 2008, "Robust performance hypothesis
-    testing with the Sharpe ratio"), so that what the market did to both cancels out.
+    testing with the Sharpe ratio"), so that what the market did to both cancels out. The bound is a percentile and not
+    studentised as theirs: at a level of 5 % it errs in 5 to 7 of 100 cases on streams without an edge, the more the
+    fewer blocks there are.
     """
     threshold = 0.0 if question == "challenge" else -gate.non_inferiority_sharpe
-    budget = evidence["horizons"][horizon]["monte_carlo"]
-    block = max(float(budget["block"]), 1.0)
+    block, needed = _blocks(evidence, horizon)
     both = pd.concat([stream.rename("new"), champion.stream.rename("old")], axis=1, join="inner").dropna()
-    needed = math.ceil(MIN_COMMON_BLOCKS * block)
     if len(both) < needed:
         return Ruling(
             "against_champion",
@@ -77,8 +120,9 @@ def against_champion(
             f"too few bars in common with champion {champion.version}",
         )
     instrument = Instrument(evidence["instrument"]["symbol"], evidence["instrument"]["timeframe"])
+    paths = int(evidence["horizons"][horizon]["monte_carlo"]["paths"])
     differences = paired_difference(
-        both["new"], both["old"], int(budget["paths"]), block, int(evidence["seed"]), instrument.bars_per_year
+        both["new"], both["old"], paths, block, int(evidence["seed"]), instrument.bars_per_year
     )
     # A path on which either stream has no variance speaks for nobody, so it counts against the candidate.
     differences = np.where(np.isfinite(differences), differences, -np.inf)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipelines.gate.champion import MIN_COMMON_BLOCKS
+from pipelines.gate.champion import MIN_BLOCKS
 from pipelines.metrics import sharpe
 from pipelines.monte_carlo.bootstrap import paired_difference
 from pipelines.tracking_store import flatten
@@ -141,7 +141,7 @@ def _difference(
         "paths": paths,
         "reason": None,
     }
-    needed = math.ceil(MIN_COMMON_BLOCKS * block)
+    needed = math.ceil(MIN_BLOCKS * block)
     if len(both) < needed:
         return found | {"reason": f"{len(both)} common bars; {needed} are needed to resample them"}
     if found["difference"] is None:

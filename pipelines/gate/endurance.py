@@ -19,8 +19,11 @@ def drawdown(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
 
 
 def stress(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
-    """No scenario of the catalogue, laid onto the positions that were taken, costs more than somebody would bear."""
-    found = {one["name"]: number(one["loss"]) for one in evidence["horizons"][horizon]["stress"]["scenarios"]}
+    """No scenario of the catalogue, laid onto the positions that were taken, falls deeper than somebody would bear.
+
+    Its worst point counts, not its end: whoever is sold out there does not see the rebound.
+    """
+    found = {one["name"]: number(one["drawdown"]) for one in evidence["horizons"][horizon]["stress"]["scenarios"]}
     known = {name: loss for name, loss in found.items() if loss is not None}
     worst = max(known, key=lambda name: known[name], default=None)
     value = None if worst is None else known[worst]
@@ -30,9 +33,9 @@ def stress(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
         passed,
         value,
         gate.max_stress_loss,
-        f"The worst of {len(found)} scenarios ({worst or 'none was measured'}) loses {shown(value, '.1%')} (allowed:"
-        f" {gate.max_stress_loss:.0%}).",
-        "" if passed else f"a loss of {shown(value, '.0%')} in the scenario {worst}",
+        f"The worst of {len(found)} scenarios ({worst or 'none was measured'}) falls by up to {shown(value, '.1%')}"
+        f" (allowed: {gate.max_stress_loss:.0%}).",
+        "" if passed else f"a fall of {shown(value, '.0%')} in the scenario {worst}",
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from pipelines.gate.budget import Asked, level_of, within_budget
-from pipelines.gate.champion import Champion, Question, against_champion, question_of
+from pipelines.gate.champion import Champion, Question, against_champion, question_of, since_claim
 from pipelines.gate.endurance import drawdown, earning, stress
 from pipelines.gate.identity import judged_hash
 from pipelines.gate.ruling import Evidence
@@ -46,7 +46,7 @@ def judge(
 
     A first recipe and a challenger make a claim, which spends from the error budget: they must show an edge that luck
     and the search cannot explain, and a challenger must beat the champion's recipe. A refresh makes none: it must be
-    sound, earn, and not be worse than the champion by more than a margin.
+    sound, earn, also since its claim, and not be worse than the champion by more than a margin.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def judge(
     stream
         Out-of-sample net return per bar of the bundle's recipe, index ``timestamp``.
     asked
-        Claims of the horizon that were judged before.
+        Claims about the instrument that were judged before this run.
 
     Returns
     -------
@@ -104,8 +104,8 @@ def judge(
         stress(evidence, horizon, gate),
         seed_spread(evidence, horizon, gate),
     ]
-    if question == "refresh":
-        rulings.append(earning(evidence, horizon))
+    if question == "refresh" and champion is not None:
+        rulings += [earning(evidence, horizon), since_claim(evidence, horizon, gate, champion, stream)]
     else:
         rulings += [
             skill(evidence, horizon, gate),

@@ -15,7 +15,7 @@ from pipelines.gate.identity import judged_hash
 from pipelines.gate.judgement import judge
 from pipelines.params import GateParams
 from pipelines.promotion.transaction import evidence_of, recover
-from pipelines.tracking import CHAMPION, Registered, Tracker, Trial
+from pipelines.tracking import CHAMPION, Registered, Tracker, Trial, registered_horizons
 
 
 def run(context: Context) -> None:
@@ -31,6 +31,7 @@ def run(context: Context) -> None:
     # A promotion that was killed is brought to its end: what is judged against is the champion.
     recover(context.settings)
     horizons: dict[str, Any] = {}
+    claims = asked(tracker)
     for number, horizon in enumerate(evidence["horizons"]):
         context.progress(number, len(evidence["horizons"]), f"judging {horizon}")
         book(tracker, files, horizon)
@@ -40,7 +41,7 @@ def run(context: Context) -> None:
             stream = files.read_frame(f"data/backtest/{horizon}/curves.parquet")["net_return"]
             tried = with_returns(tracker, horizon)
             held = champion(tracker, horizon, live)
-            verdict = judge(evidence, horizon, tried, gate, held, stream, asked(tracker, horizon))
+            verdict = judge(evidence, horizon, tried, gate, held, stream, claims)
         horizons[horizon] = verdict
     content = {"instrument": instrument.name, "as_of": evidence["as_of"], "horizons": horizons}
     files.write_json("data/gate/verdict.json", content)
@@ -77,8 +78,8 @@ def standing(
     return stored if stored.get("judged_hash") == judged_hash(evidence, horizon, gate) else None
 
 
-def asked(tracker: Tracker, horizon: str) -> list[Asked]:
-    """Claims that were judged and registered, from the versions' tags."""
+def asked(tracker: Tracker) -> list[Asked]:
+    """Claims of the instrument, whatever the horizon, that were judged and registered, from the versions' tags."""
     return [
         Asked(
             int(version.tags["claim"]),
@@ -86,6 +87,8 @@ def asked(tracker: Tracker, horizon: str) -> list[Asked]:
             version.tags["recipe_sha256"],
             pd.Timestamp(version.tags["test_last"]),
         )
+        for instrument, horizon in registered_horizons(tracker.settings)
+        if instrument == tracker.instrument
         for version in tracker.versions(horizon)
         if version.tags.get("claim")
     ]
@@ -97,5 +100,17 @@ def champion(tracker: Tracker, horizon: str, version: Registered | None) -> Cham
         return None
     folder = tracker.download(horizon, version.version)
     stream = pd.read_parquet(folder / WALK_FORWARD)["net_return"]
+    recipe = version.tags["recipe_sha256"]
+    # A claim that was dropped from the registry is taken to have been about all that this version was tested on.
+    claimed = max(
+        (pd.Timestamp(one.tags["test_last"]) for one in tracker.versions(horizon) if _claimed(one, recipe)),
+        default=stream.index[-1],
+    )
     proven = evidence_of(version, CHAMPION) == "proven"
-    return Champion(version.version, version.bundle_hash, version.tags["recipe_sha256"], stream, proven)
+    return Champion(version.version, version.bundle_hash, recipe, stream, proven, claimed)
+
+
+def _claimed(version: Registered, recipe: str) -> bool:
+    """Whether a version made the claim of a recipe, and it was believed."""
+    made = version.tags["recipe_sha256"] == recipe and bool(version.tags.get("claim"))
+    return made and evidence_of(version, CHAMPION) == "proven"

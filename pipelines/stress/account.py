@@ -47,12 +47,17 @@ class Account:
         )
 
     def follow(self, bars: Mapping[str, pd.DataFrame], positions: pd.DataFrame) -> Simulation:
-        """Trade positions, a column for each asset; funding is paid where bars have a rate."""
-        alone = len(bars) == 1
+        """Trade positions, a column for each asset; funding is paid on those whose bars have a rate."""
+        alone, funded = len(bars) == 1, any("funding_rate" in frame for frame in bars.values())
+        if funded:
+            bars = {
+                name: frame if "funding_rate" in frame else frame.assign(funding_rate=0.0)
+                for name, frame in bars.items()
+            }
         return simulate(
             next(iter(bars.values())) if alone else bars,
             positions.iloc[:, 0] if alone else positions,
-            replace(self.costs, funding=all("funding_rate" in frame for frame in bars.values())),
+            replace(self.costs, funding=funded),
             rebalance_band=self.rebalance_band,
             bars_per_year=self.bars_per_year,
             initial_equity=self.capital,

@@ -29,4 +29,5 @@ def test_the_hash_sees_the_method_and_neither_seed_nor_judging(params: Params, r
     }
     assert len(others | {base}) == 7
     assert with_({"backtest": {"seeds": 3, "break_even_bps": [1.0]}}) == base
+    assert with_({"labels": {"horizons": ["1h", "24h"]}}) == base, "another horizon is another model"
     assert with_({"seed": 8}) == with_({"backtest": {"random_paths": 5}}) == with_({"gate": {"min_trades": 5}}) == base

@@ -1,5 +1,7 @@
 """One way from probabilities to money."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,7 @@ from pipelines.backtest.strategy import (
     round_trips,
     summary,
 )
-from pipelines.params import Params
+from pipelines.params import Params, overlay, parse_params
 from trading.instrument import Instrument
 
 
@@ -40,6 +42,17 @@ def test_a_strategy_is_simulated_from_its_first_position(strategy: Strategy, bar
     assert traded.equity.index[0] == bars.index[100]
     assert traded.fills["timestamp"].iloc[0] == bars.index[101]
     assert {"sharpe", "trades", "break_even_bps"} <= set(summary(traded))
+
+
+def test_what_is_sold_short_is_borrowed_at_a_price(
+    raw_params: dict[str, Any], instrument: Instrument, bars: pd.DataFrame
+) -> None:
+    dear = Strategy(parse_params(overlay(raw_params, {"costs": {"borrow": 0.1}})), instrument, "1h")
+    short, long = (dear.simulate(bars, pd.Series(side, index=bars.index)) for side in (-1.0, 1.0))
+    owed = (short.held.abs() * short.equity).sum()
+    assert short.metrics["borrow"] == pytest.approx(0.1 * owed / instrument.bars_per_year, rel=0.02)
+    assert short.metrics["borrow"] > 0.005
+    assert long.metrics["borrow"] < 1e-4, "fees leave a full position a little more than whole, and that is owed"
 
 
 def test_comparisons_trade_the_same_bars(strategy: Strategy, bars: pd.DataFrame) -> None:

@@ -105,7 +105,6 @@ class TestAgainstBaselines:
         assert nothing["against"]["reversal"]["vote"]["consistent"] < 0.01
         assert nothing["probability"] == 1.0
         assert nothing["hardest"] == "flat"
-        assert nothing["against"]["flat"]["any"]["consistent"] <= 1.0
 
     def test_a_vote_that_never_traded_has_no_p_value_but_the_others_have(self) -> None:
         still = self.streams(0.0).assign(vote=0.0)

@@ -89,4 +89,4 @@ def test_a_year_of_nights_on_noise_promotes_it_no_more_often_than_the_budget(see
 def test_the_rule_says_what_the_question_costs():
     said = within_budget(level_of([], "x", "a", START, 1, GATE), GATE)
     assert said.passed
-    assert "Question 1 of this horizon is judged at a level of 0.03" in said.reason
+    assert "Question 1 about this instrument is judged at a level of 0.03" in said.reason

@@ -55,13 +55,15 @@ GOOD = {
                 "recipes": {"probability": 0.3, "probability_of_loss": 0.2, "configurations": 4, "reason": None},
             },
             "seeds": {"sharpe": {"values": [4.0, 5.0]}},
-            "stress": {"scenarios": [{"name": "gap", "loss": 0.1}, {"name": "crash", "loss": 0.3}]},
+            "stress": {"scenarios": [{"name": "gap", "drawdown": 0.1}, {"name": "crash", "drawdown": 0.3}]},
             "simulated": {"markets": {"draws": 8, "z": 0.3, "reason": None}},
             "onnx": {"rows": 1000, "max_difference": 3e-7},
             "bundle": {"hash": "aa11", "recipe_sha256": "bb22"},
         }
     },
 }
+# The claim was about all bars of a stream.
+END = pd.Timestamp("2020-01-01", tz="UTC")
 LEDGER = [Trial("a", "complete", {}, {"sharpe_per_bar": 0.01}), Trial("b", "pruned", {}, {"sharpe_per_bar": 0.0})]
 
 
@@ -121,8 +123,8 @@ def test_good_evidence_passes():
         ("drawdown", {"strategy__max_drawdown": 0.36}),
         ("latency", {"measured__latency_ms__p99": 50.1}),
         ("latency", {"measured__latency_ms__p99": None}),
-        ("stress", {"stress__scenarios": [{"name": "gap", "loss": 0.51}, {"name": "crash", "loss": 0.3}]}),
-        ("stress", {"stress__scenarios": [{"name": "gap", "loss": None}, {"name": "crash", "loss": 0.3}]}),
+        ("stress", {"stress__scenarios": [{"name": "gap", "drawdown": 0.51}, {"name": "crash", "drawdown": 0.3}]}),
+        ("stress", {"stress__scenarios": [{"name": "gap", "drawdown": None}, {"name": "crash", "drawdown": 0.3}]}),
         ("stress", {"stress__scenarios": []}),
         ("seed_spread", {"seeds__sharpe__values": [1.0, 4.1]}),
         ("seed_spread", {"seeds__sharpe__values": [4.0]}),
@@ -271,7 +273,7 @@ def test_graphs_that_could_not_be_compared_are_refused_in_words():
 
 class TestAgainstChampion:
     def judged(self, new: float, old: float, recipe: str, *, seed: int = 0, rows: int = 4000) -> dict:
-        champion = Champion("3", "cc", recipe, stream(old, rows=rows, seed=seed), True)
+        champion = Champion("3", "cc", recipe, stream(old, rows=rows, seed=seed), True, END)
         return judge(GOOD, "1h", LEDGER, GATE, champion, stream(new))
 
     def test_a_refresh_that_is_the_same_passes(self):
@@ -307,7 +309,7 @@ class TestAgainstChampion:
         assert self.judged(1e-3, 0.0, "other", rows=200)["verdict"] == "passed"
 
     def test_a_champion_that_never_traded_is_not_beaten_by_undefined_numbers(self):
-        flat = Champion("3", "cc", "other", stream(0.0) * 0.0, True)
+        flat = Champion("3", "cc", "other", stream(0.0) * 0.0, True, END)
         verdict = judge(GOOD, "1h", LEDGER, GATE, flat, stream(1e-3))
         assert rule(verdict, "against_champion")["value"] is None
         assert verdict["verdict"] == "refused"
@@ -318,14 +320,14 @@ class TestAgainstChampion:
             (1e-4, {"moments__sharpe_per_bar": 0.001}, "no edge"),
             (-1e-3, {}, "as good as"),
         ):
-            champion = Champion("3", "cc", "bb22", stream(1e-4), False)
+            champion = Champion("3", "cc", "bb22", stream(1e-4), False, END)
             verdict = judge(evidence(**changes), "1h", LEDGER, GATE, champion, stream(mean))
             assert (verdict["question"], verdict["number"], verdict["verdict"]) == ("first", 1, "refused")
             assert refused in verdict["summary"]
         assert judge(GOOD, "1h", LEDGER, GATE, champion, stream(1e-4))["verdict"] == "passed"
 
     def test_a_refresh_makes_no_claim_but_must_be_sound_and_earn(self):
-        champion = Champion("3", "cc", "bb22", stream(1e-4), True)
+        champion = Champion("3", "cc", "bb22", stream(1e-4), True, END)
         weak = evidence(moments__sharpe_per_bar=0.001, skill_over_baseline=-0.1, overfitting__recipes__probability=0.9)
         verdict = judge(weak, "1h", LEDGER, GATE, champion, stream(1e-4))
         assert (verdict["verdict"], verdict["number"]) == ("passed", None)
@@ -339,6 +341,21 @@ class TestAgainstChampion:
         ):
             verdict = judge(evidence(**changes), "1h", LEDGER, GATE, champion, stream(1e-4))
             assert [one["rule"] for one in verdict["rules"] if not one["passed"]] == [name]
+
+    @pytest.mark.parametrize(
+        ("new", "since", "passed"), [(-2e-3, 1000, False), (-2e-3, 199, True), (0.0, 1000, True), (1e-3, 1000, True)]
+    )
+    def test_a_refresh_may_not_have_lost_since_its_claim(self, new: float, since: int, passed: bool):
+        """Bars that the champion's test shares are equal, so nothing else would see it."""
+        whole = stream(1e-3)
+        whole.iloc[-since:] += new - whole.iloc[-since:].mean()
+        champion = Champion("3", "cc", "bb22", whole.iloc[:-100], True, whole.index[-since - 1])
+        verdict = judge(GOOD, "1h", LEDGER, GATE, champion, whole)
+        assert verdict["question"] == "refresh"
+        assert [one["rule"] for one in verdict["rules"] if not one["passed"]] == ([] if passed else ["since_claim"])
+        said = rule(verdict, "since_claim")
+        assert str(since) in said["reason"]
+        assert (said["value"] is None) == (since < 200)
 
 
 @pytest.mark.parametrize("probability", [0.5, 0.9])

@@ -15,6 +15,8 @@ from tests.bundles import fake_run
 from tests.workspace import with_registry
 from trading.instrument import Instrument
 
+EVIDENCE = "data/evidence/evidence.json"
+
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory):
@@ -25,13 +27,13 @@ def state(tmp_path_factory):
 @pytest.fixture
 def make(request, state, tmp_path, params, sample_bars):
     """Contexts of runs in one store, of an instrument that no other test uses."""
-    one = params.model_copy(update={"labels": params.labels.model_copy(update={"horizons": ["4h"]})})
     coin = Instrument(f"G{abs(hash(request.node.name)) % 10**8}/USD", "1h")
     bars = sample_bars[:300]
     ret = bars["close"].pct_change()
     features = pd.DataFrame({"a": ret, "volatility_24": ret.rolling(8).std()})
 
-    def made(seed=0):
+    def made(seed=0, horizon="4h"):
+        one = params.model_copy(update={"labels": params.labels.model_copy(update={"horizons": [horizon]})})
         context = fake_run(tmp_path / str(seed), one, coin, bars, features, seed=seed)
         return replace(context, settings=context.settings.model_copy(update={"state": state, "home": ROOT}))
 
@@ -167,31 +169,51 @@ def test_other_thresholds_or_other_evidence_are_another_question(make):
     stage.run(again)
     assert text(again) == settled
 
-    evidence = again.files.read_json("data/evidence/evidence.json")
+    evidence = again.files.read_json(EVIDENCE)
     evidence["horizons"]["4h"]["strategy"]["sharpe"] = -0.01
-    again.files.write_json("data/evidence/evidence.json", evidence)
+    again.files.write_json(EVIDENCE, evidence)
     stage.run(again)
     assert again.files.read_json(VERDICT)["horizons"]["4h"]["verdict"] == "refused"
 
 
 def test_newer_data_with_the_champions_recipe_is_a_refresh(make):
     old, new = make(seed=4), make(seed=5)
+    evidence = new.files.read_json(EVIDENCE)
+    claimed, evidence["test"]["last"] = evidence["test"]["last"], "2019-12-31T23:00:00+00:00"
+    new.files.write_json(EVIDENCE, evidence)
     for context in (old, new):
         stage.run(context)
         register.run(context)
     judged = new.files.read_json(VERDICT)["horizons"]["4h"]
     assert (judged["question"], judged["champion"], judged["verdict"]) == ("refresh", "1", "passed")
+    # Nothing since the claim has been looked at, whatever was refreshed on the way.
+    tracker = Tracker(new.settings, new.run.instrument)
+    live = stage.champion(tracker, "4h", tracker.version("4h", "champion"))
+    assert (live.version, live.proven) == ("2", True)
+    assert live.claimed == pd.Timestamp(claimed)
     # What was replaced comes back as a challenger like any other.
     stage.run(old)
     assert old.files.read_json(VERDICT)["horizons"]["4h"]["champion"] == "2"
 
 
+def test_horizons_judged_in_runs_of_their_own_spend_one_budget(make):
+    for seed, horizon in ((11, "4h"), (12, "1h"), (13, "24h")):
+        context = make(seed, horizon)
+        evidence = context.files.read_json(EVIDENCE)
+        evidence["horizons"][horizon]["bundle"]["recipe_sha256"] = horizon
+        context.files.write_json(EVIDENCE, evidence)
+        stage.run(context)
+        register.run(context)
+        judged = context.files.read_json(VERDICT)["horizons"][horizon]
+        assert (judged["question"], judged["number"]) == ("first", seed - 10)
+
+
 def test_an_override_is_proven_by_no_newer_data(make):
     old, new = make(seed=7), make(seed=8)
     for context in (old, new):
-        evidence = context.files.read_json("data/evidence/evidence.json")
+        evidence = context.files.read_json(EVIDENCE)
         evidence["horizons"]["4h"]["moments"]["sharpe_per_bar"] = 0.0005
-        context.files.write_json("data/evidence/evidence.json", evidence)
+        context.files.write_json(EVIDENCE, evidence)
         stage.run(context)
         register.run(context)
         if context is old:

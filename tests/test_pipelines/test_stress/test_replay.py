@@ -157,6 +157,12 @@ def test_longs_pay_a_funding_spike_and_shorts_are_paid() -> None:
     assert one(spike, bars, constant(bars, -1.0)).stressed.loss == pytest.approx(-0.009, rel=1e-2)
 
 
+def test_funding_is_paid_on_the_asset_that_has_a_rate() -> None:
+    bars = {"SWAP": still().assign(funding_rate=0.001), "SPOT": still()}
+    positions = pd.DataFrame(0.5, index=bars["SWAP"].index, columns=list(bars))
+    assert account().follow(bars, positions).metrics["funding"] > 0.0
+
+
 def test_a_hedge_breaks_where_all_assets_move_as_one() -> None:
     up = wild(300, 1)
     down = up.copy()
