@@ -184,7 +184,7 @@ def test_it_says_how_far_the_result_can_be_trusted(fill: Callable[..., Context],
         "20% of the paths stand below 0",
         "without a direction, nothing can be earned: returns before costs are 1.2 standard errors above zero",
         "in markets without a direction 32 −0.76 ± 0.32 [−3.65, 1.92] −10.4% 51.8% 69% 3%",
-        "filled later, dearer, or not at once 200 1.57 ± 0.08 [0.28, 3.12] +130.5% 34.2% ± 0.5% 5% –",
+        "filled later, dearer, or not at once 200 1.57 ± 0.08 [0.28, 3.12] +130.5% 34.2% ± 0.5% 5% 2%",
         "its trades in another order 200 – – +330.5% 28.7% ± 1.6% 0% 0%",
     ):
         assert said in text
