@@ -8,7 +8,7 @@ from tests.test_trading.test_simulator.oracle import Oracle
 from trading.simulator import Simulation, simulate
 
 YEAR = 8760.0
-CASES = 120
+CASES = 260
 
 
 def run(case: Case) -> tuple[Simulation, Oracle]:
