@@ -333,7 +333,7 @@ class GateParams(Strict):
     max_overfitting: Share
     max_selection_loss: Share
     max_seed_spread: Positive
-    max_stress_loss: Share
+    max_stress_drawdown: Share
     max_null_z: Positive
     max_latency_ms: Positive
     max_drawdown: Share

@@ -27,14 +27,14 @@ def stress(evidence: Evidence, horizon: str, gate: GateParams) -> Ruling:
     known = {name: loss for name, loss in found.items() if loss is not None}
     worst = max(known, key=lambda name: known[name], default=None)
     value = None if worst is None else known[worst]
-    passed = value is not None and len(known) == len(found) and value <= gate.max_stress_loss
+    passed = value is not None and len(known) == len(found) and value <= gate.max_stress_drawdown
     return Ruling(
         "stress",
         passed,
         value,
-        gate.max_stress_loss,
+        gate.max_stress_drawdown,
         f"The worst of {len(found)} scenarios ({worst or 'none was measured'}) falls by up to {shown(value, '.1%')}"
-        f" (allowed: {gate.max_stress_loss:.0%}).",
+        f" (allowed: {gate.max_stress_drawdown:.0%}).",
         "" if passed else f"a fall of {shown(value, '.0%')} in the scenario {worst}",
     )
 
