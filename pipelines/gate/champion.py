@@ -1,9 +1,10 @@
 """What is live, which of two questions a candidate is asked beside it, and whether it stands."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -58,9 +59,9 @@ def question_of(evidence: Evidence, horizon: str, champion: Champion | None) -> 
     return "refresh" if champion.proven else "first"
 
 
-def _blocks(evidence: Evidence, horizon: str) -> tuple[float, int]:
-    """Length of a block in bars, and bars below which a stream tells nothing."""
-    block = max(float(evidence["horizons"][horizon]["monte_carlo"]["block"]), 1.0)
+def blocks(budget: Mapping[str, Any]) -> tuple[float, int]:
+    """Length of a block in bars, from a horizon's ``monte_carlo``, and bars below which a stream tells nothing."""
+    block = max(float(budget["block"] or 1), 1.0)
     return block, math.ceil(MIN_BLOCKS * block)
 
 
@@ -73,7 +74,7 @@ def since_claim(evidence: Evidence, horizon: str, gate: GateParams, champion: Ch
     new = stream[stream.index > champion.claimed].dropna()
     threshold = 1.0 - gate.confidence
     error = sharpe_standard_error(new)
-    needed = _blocks(evidence, horizon)[1]
+    needed = blocks(evidence["horizons"][horizon]["monte_carlo"])[1]
     if len(new) < needed or not error > 0.0:
         return Ruling(
             "since_claim",
@@ -107,7 +108,7 @@ def against_champion(
     fewer blocks there are.
     """
     threshold = 0.0 if question == "challenge" else -gate.non_inferiority_sharpe
-    block, needed = _blocks(evidence, horizon)
+    block, needed = blocks(evidence["horizons"][horizon]["monte_carlo"])
     both = pd.concat([stream.rename("new"), champion.stream.rename("old")], axis=1, join="inner").dropna()
     if len(both) < needed:
         return Ruling(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipelines.gate.champion import MIN_BLOCKS
+from pipelines.gate.champion import blocks
 from pipelines.metrics import sharpe
 from pipelines.monte_carlo.bootstrap import paired_difference
 from pipelines.tracking_store import flatten
@@ -125,11 +125,8 @@ def _difference(
     both: pd.DataFrame, evidence: Mapping[str, Any], budget: Mapping[str, Any], year: float
 ) -> dict[str, Any]:
     own = [_finite(sharpe(both[name], year)) if both[name].std() > 0 else None for name in ("a", "b")]
-    block, paths, confidence = (
-        max(float(budget["block"] or 1), 1.0),
-        int(budget["paths"]),
-        float(evidence["confidence"]),
-    )
+    block, needed = blocks(budget)
+    paths, confidence = int(budget["paths"]), float(evidence["confidence"])
     found: dict[str, Any] = {
         "sharpe": {"a": own[0], "b": own[1]},
         "difference": None if own[0] is None or own[1] is None else own[0] - own[1],
@@ -141,7 +138,6 @@ def _difference(
         "paths": paths,
         "reason": None,
     }
-    needed = math.ceil(MIN_BLOCKS * block)
     if len(both) < needed:
         return found | {"reason": f"{len(both)} common bars; {needed} are needed to resample them"}
     if found["difference"] is None:
