@@ -36,7 +36,7 @@ def main() -> None:
     """Measure whatever peer is installed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bars", type=int, default=100_000, help="length of the path")
-    parser.add_argument("--repeats", type=int, default=15, help="calls of which the median counts")
+    parser.add_argument("--repeats", type=int, default=100, help="calls of which the median counts")
     parser.add_argument("--only", choices=["ours", "peer"], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.only:

@@ -21,7 +21,7 @@ ROUNDING = 1e-12
 
 # Shares that add up to a whole do so within a rounding error.
 WHOLE = 1.0 + 1e-9
-_CHUNK = 512
+_CHUNK, _BLOCK = 512, 32
 
 # What a fill was made for.
 ORDER, STOP, TAKE_PROFIT, LIQUIDATION = range(4)
@@ -48,7 +48,7 @@ BAR, ASSET, REASON, PRICE, UNITS, HELD, FEE, SPREAD, IMPACT, DECIDED = range(10)
 ) = range(16)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[misc,unused-ignore]
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)  # type: ignore[misc,unused-ignore]
 def _fill(
     bar: int,
     asset: int,
@@ -58,7 +58,10 @@ def _fill(
     decided: int,
     worth: float,
     cash: float,
-    held: tuple[Array, Array, Array, Array],
+    units: Array,
+    entry: Array,
+    best: Array,
+    used: Array,
     volume: float,
     shift: float,
     fees: tuple[float, float],
@@ -72,7 +75,6 @@ def _fill(
     keep: Any,
 ) -> float:
     """Trade a signed quantity at a quote: books the fill and returns the cash that is left."""
-    units, entry, best, used = held
     size = abs(quantity)
     side = 1.0 if quantity > 0.0 else -1.0
     spread, impact = shift, 0.0
@@ -112,17 +114,17 @@ def _fill(
     if tiers is not None:
         by_bar[bar + 1] += notional
     if keep is not None:
-        row = fills[int(totals[FILLS])]
-        row[BAR] = bar
-        row[ASSET] = asset
-        row[REASON] = reason
-        row[PRICE] = price
-        row[UNITS] = quantity
-        row[FEE] = fee
-        row[SPREAD] = off - impact_cost
-        row[IMPACT] = impact_cost
-        row[HELD] = units[asset] + quantity
-        row[DECIDED] = decided
+        row = int(totals[FILLS])
+        fills[row, BAR] = bar
+        fills[row, ASSET] = asset
+        fills[row, REASON] = reason
+        fills[row, PRICE] = price
+        fills[row, UNITS] = quantity
+        fills[row, FEE] = fee
+        fills[row, SPREAD] = off - impact_cost
+        fills[row, IMPACT] = impact_cost
+        fills[row, HELD] = units[asset] + quantity
+        fills[row, DECIDED] = decided
     totals[FILLS] += 1.0
     before = units[asset]
     after = before + quantity
@@ -188,7 +190,7 @@ def follow_targets(
     shift, fees, band, initial, latency, compound
         Half the spread and slippage; a maker's and a taker's fee; rebalance band; equity; bars; see ``Rules``.
     single
-        True for one asset, else None.
+        Of one asset the five prices and the target once more, of shape (bars,); None of several.
     market
         Participation, impact, spread per volatility, and volatility known at the close before: shape (bars, assets).
     stops
@@ -222,7 +224,6 @@ def follow_targets(
     fills = np.empty((bars // 16 + 64 + 5 * assets if keep is not None else 0, 10))
     by_bar = np.zeros(bars + 1 if tiers is not None else 0)
     units, entry, best, used = np.zeros(assets), np.zeros(assets), np.zeros(assets), np.zeros(assets)
-    state = (units, entry, best, used)
     pending, previous = np.zeros(assets), np.zeros(assets)
     reason, decided = np.zeros(assets, np.int64), np.zeros(assets, np.int64)
     for asset in range(assets):
@@ -241,13 +242,52 @@ def follow_targets(
     if stops is not None:
         passable = passable and stops[2] == np.inf
     ready = False
+    late = np.uint64(1 + latency)
+    if single is not None:
+        opens, highs, lows, closes, _, targets = single
     while bar + 1 < bars:
         bar += 1
-        if passable and ready and bar > latency:
-            bar, waiting, worth = _pass_by(
-                bar, bars, cash, worth, initial, latency, compound, band, previous[0], state, prices, target,
-                stops, keep, drifted, recent, gross, waiting, road, totals,
-            )  # fmt: skip
+        if single is not None and passable and ready and bar > latency and targets[bar - 1 - latency] == previous[0]:
+            # Written out here: a function would count the references of each array, which takes longer than the bars.
+            owned, wanted = units[0], previous[0]
+            size, side = abs(owned), 1.0 if owned > 0.0 else -1.0
+            floor, ceiling = -np.inf, np.inf
+            if stops is not None and owned != 0.0:
+                stop, take = entry[0] * (1.0 - side * stops[0]), entry[0] * (1.0 + side * stops[1])
+                floor, ceiling = (stop, take) if owned > 0.0 else (take, stop)
+            event = False
+            while bar < bars and not event:
+                # A block is read to its end whatever happens in it: the compiler then looks at several bars at once.
+                # Unsigned, an index needs no check for being negative.
+                block = np.int64(min(bars - bar, _CHUNK - waiting, _BLOCK))
+                first, mark = np.uint64(bar), np.uint64(waiting)
+                passed = drift = block
+                for step in range(np.uint64(block)):
+                    at = first + step
+                    marked = cash + owned * closes[at]
+                    passes = (targets[at - late] == wanted) & (cash + owned * opens[at] > 0.0) & (marked > 0.0)
+                    if stops is not None:
+                        passes &= (lows[at] > floor) & (highs[at] < ceiling)
+                    passed = min(passed, block if passes else np.int64(step))
+                    if band < np.inf:
+                        whole = marked if compound else initial
+                        drifts = abs(owned * closes[at] - targets[at] * whole) > (band + ROUNDING) * whole
+                        drift = min(drift, np.int64(step) if drifts else block)
+                if drift < passed:
+                    drifted[0, 0] = True
+                    passed = drift + 1
+                event = bool(passed < block or drifted[0, 0])
+                into = first if keep is not None else mark
+                for step in range(np.uint64(passed)):
+                    recent[into + step] = cash + owned * closes[first + step]
+                    gross[mark + step] = size * closes[first + step]
+                if passed > 0:
+                    worth = recent[into + np.uint64(passed - 1)]
+                bar += int(passed)
+                waiting += int(passed)
+                if waiting == _CHUNK:
+                    _measure(recent, bar - waiting if keep is not None else 0, gross, waiting, road, totals)
+                    waiting = 0
             if bar == bars:
                 break
         if keep is not None and totals[FILLS] + 5 * assets > len(fills):
@@ -270,8 +310,8 @@ def follow_targets(
             if worth < margin[0] * owned:
                 liquidated = True
                 cash = _liquidate(
-                    bar, assets, 0.0, worth, cash, state, prices, shift, fees, market, lots, tiers, margin, by_bar,
-                    totals, fills, keep, pending, halted,
+                    bar, assets, 0.0, worth, cash, units, entry, best, used, prices, shift, fees, market, lots, tiers,
+                    margin, by_bar, totals, fills, keep, pending, halted,
                 )  # fmt: skip
                 worth = cash
                 for asset in range(assets):
@@ -310,8 +350,9 @@ def follow_targets(
                 quantity = _room(asset, pending[asset], volume[bar, asset], used, market, lots)
                 if quantity != 0.0:
                     cash = _fill(
-                        bar, asset, quantity, open_[bar, asset], reason[asset], decided[asset], sized, cash, state,
-                        volume[bar, asset], shift, fees, market, lots, tiers, 0.0, by_bar, totals, fills, keep,
+                        bar, asset, quantity, open_[bar, asset], reason[asset], decided[asset], sized, cash, units,
+                        entry, best, used, volume[bar, asset], shift, fees, market, lots, tiers, 0.0, by_bar, totals,
+                        fills, keep,
                     )  # fmt: skip
                     pending[asset] -= quantity
         if stops is not None:
@@ -330,16 +371,17 @@ def follow_targets(
                         quantity = _room(asset, pending[asset], volume[bar, asset], used, market, lots)
                         if quantity != 0.0:
                             cash = _fill(
-                                bar, asset, quantity, quote, STOP, bar, sized, cash, state, volume[bar, asset], shift,
-                                fees, market, lots, tiers, 0.0, by_bar, totals, fills, keep,
+                                bar, asset, quantity, quote, reason[asset], bar, sized, cash, units, entry, best,
+                                used, volume[bar, asset], shift, fees, market, lots, tiers, 0.0, by_bar, totals,
+                                fills, keep,
                             )  # fmt: skip
                             pending[asset] -= quantity
         if margin is not None:
             reach = _margin_reach(bar, assets, cash, units, prices, margin[0])
             if reach <= 1.0:
                 cash = _liquidate(
-                    bar, assets, reach, sized, cash, state, prices, shift, fees, market, lots, tiers, margin, by_bar,
-                    totals, fills, keep, pending, halted,
+                    bar, assets, reach, sized, cash, units, entry, best, used, prices, shift, fees, market, lots,
+                    tiers, margin, by_bar, totals, fills, keep, pending, halted,
                 )  # fmt: skip
         if stops is not None and stops[1] < np.inf:
             for asset in range(assets):
@@ -354,8 +396,9 @@ def follow_targets(
                         quantity = _room(asset, pending[asset], volume[bar, asset], used, market, lots)
                         if quantity != 0.0:
                             cash = _fill(
-                                bar, asset, quantity, quote, TAKE_PROFIT, bar, sized, cash, state, volume[bar, asset],
-                                shift, fees, market, lots, tiers, 0.0, by_bar, totals, fills, keep,
+                                bar, asset, quantity, quote, reason[asset], bar, sized, cash, units, entry, best,
+                                used, volume[bar, asset], shift, fees, market, lots, tiers, 0.0, by_bar, totals,
+                                fills, keep,
                             )  # fmt: skip
                             pending[asset] -= quantity
         worth = cash
@@ -403,73 +446,6 @@ def follow_targets(
     return totals, recent, fills[: int(totals[FILLS])] if keep is not None else fills
 
 
-@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)  # type: ignore[misc,unused-ignore]
-def _pass_by(
-    bar: int,
-    bars: int,
-    cash: float,
-    worth: float,
-    initial: float,
-    latency: int,
-    compound: bool,
-    band: float,
-    previous: float,
-    state: Any,
-    prices: Any,
-    target: Array,
-    stops: Any,
-    keep: Any,
-    drifted: Any,
-    recent: Array,
-    gross: Array,
-    waiting: int,
-    road: Array,
-    totals: Array,
-) -> tuple[int, int, float]:
-    """Mark the closes of one asset up to the next bar in which something may happen, and return that bar."""
-    units, entry = state[0][0], state[1][0]
-    open_, high, low, close, _ = prices
-    held = abs(units)
-    side = 1.0 if units > 0.0 else -1.0
-    floor, ceiling = -np.inf, np.inf
-    if stops is not None and units != 0.0:
-        stop, take = entry * (1.0 - side * stops[0]), entry * (1.0 + side * stops[1])
-        floor, ceiling = (stop, take) if units > 0.0 else (take, stop)
-    while bar < bars:
-        # Unsigned, an index needs no check for being negative; nor does a slice have to be made and dropped.
-        room = np.int64(min(bars - bar, _CHUNK - waiting))
-        first, mark = np.uint64(bar), np.uint64(waiting)
-        late = np.uint64(1 + latency)
-        passed = room
-        for step in range(np.uint64(room)):
-            at = first + step
-            marked = cash + units * close[at, 0]
-            if target[at - late, 0] != previous or (cash + units * open_[at, 0] <= 0.0) | (marked <= 0.0):
-                passed = np.int64(step)
-                break
-            if stops is not None and (low[at, 0] <= floor) | (high[at, 0] >= ceiling):
-                passed = np.int64(step)
-                break
-            recent[at if keep is not None else mark + step] = marked
-            gross[mark + step] = held * close[at, 0]
-            if band < np.inf:
-                whole = marked if compound else initial
-                if abs(units * close[at, 0] - target[at, 0] * whole) > (band + ROUNDING) * whole:
-                    drifted[0, 0] = True
-                    passed = np.int64(step) + 1
-                    break
-        if passed > 0:
-            worth = recent[first + np.uint64(passed - 1) if keep is not None else mark + np.uint64(passed - 1)]
-        bar += int(passed)
-        waiting += int(passed)
-        if waiting == _CHUNK:
-            _measure(recent, bar - waiting if keep is not None else 0, gross, waiting, road, totals)
-            waiting = 0
-        if passed < room or drifted[0, 0]:
-            break
-    return bar, waiting, worth
-
-
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[misc,unused-ignore]
 def _longer(fills: Array) -> Array:
     """The same rows with room for as many again, copied by hand: a slice would be compiled with all its error texts."""
@@ -481,8 +457,11 @@ def _longer(fills: Array) -> Array:
     return longer
 
 
-# Sums in any order: the compiler may then add several at once. No decision depends on them.
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})  # type: ignore[misc,unused-ignore]
+# Sums in any order and no thought of NaN, which no equity is: the compiler may then look at several closes at once. No
+# decision depends on them.
+@njit(  # type: ignore[misc,unused-ignore]
+    cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nnan", "nsz"}
+)
 def _measure(equity: Array, start: int, gross: Array, count: int, road: Array, totals: Array) -> None:
     """Add the returns, exposures and drawdowns of ``count`` closes from ``start`` on to the totals."""
     if count == 0:
@@ -501,17 +480,32 @@ def _measure(equity: Array, start: int, gross: Array, count: int, road: Array, t
     totals[SQUARES] += squares
     totals[EXPOSURE] += exposure
     peak, trough, stretch, longest, deepest = road[1], road[2], road[3], totals[UNDER_WATER], totals[DRAWDOWN]
-    for at in range(np.uint64(count)):
-        worth = equity[begin + at]
-        if worth >= peak:
-            if trough < peak:
-                deepest = max(deepest, 1.0 - trough / peak)
-                longest = max(longest, stretch)
-            peak = trough = worth
-            stretch = 0.0
+    done = 0
+    while done < count:
+        # Most blocks have no new peak, and one look at all of their closes is enough.
+        size = min(count - done, _BLOCK)
+        first = begin + np.uint64(done)
+        peaks, lowest = 0, np.inf
+        for at in range(np.uint64(size)):
+            worth = equity[first + at]
+            peaks += worth >= peak
+            lowest = min(lowest, worth)
+        if peaks == 0:
+            trough = min(trough, lowest)
+            stretch += size
         else:
-            trough = min(trough, worth)
-            stretch += 1.0
+            for at in range(np.uint64(size)):
+                worth = equity[first + at]
+                if worth >= peak:
+                    if trough < peak:
+                        deepest = max(deepest, 1.0 - trough / peak)
+                        longest = max(longest, stretch)
+                    peak = trough = worth
+                    stretch = 0.0
+                else:
+                    trough = min(trough, worth)
+                    stretch += 1.0
+        done += size
     road[0], road[1], road[2], road[3] = equity[start + last], peak, trough, stretch
     totals[UNDER_WATER], totals[DRAWDOWN] = max(longest, stretch), deepest
 
@@ -563,7 +557,10 @@ def _liquidate(
     reach: float,
     worth: float,
     cash: float,
-    state: Any,
+    units: Array,
+    entry: Array,
+    best: Array,
+    used: Array,
     prices: Any,
     shift: float,
     fees: Any,
@@ -580,7 +577,6 @@ def _liquidate(
 ) -> float:
     """Close everything that trades, ``reach`` of the way from the open to the worst prices; nobody waits for volume."""
     open_, high, low, _, volume = prices
-    units = state[0]
     for asset in range(assets):
         pending[asset] = 0.0
         halted[asset] = True
@@ -589,8 +585,8 @@ def _liquidate(
             worst = low[bar, asset] if owned > 0.0 else high[bar, asset]
             quote = open_[bar, asset] + reach * (worst - open_[bar, asset])
             cash = _fill(
-                bar, asset, -owned, quote, LIQUIDATION, bar, worth, cash, state, volume[bar, asset], shift, fees,
-                market, lots, tiers, margin[1], by_bar, totals, fills, keep,
+                bar, asset, -owned, quote, LIQUIDATION, bar, worth, cash, units, entry, best, used,
+                volume[bar, asset], shift, fees, market, lots, tiers, margin[1], by_bar, totals, fills, keep,
             )  # fmt: skip
     return cash
 
@@ -601,11 +597,13 @@ def unusable(open_: Array, high: Any, low: Any, close: Array, volume: Array) -> 
     broken = 0
     for bar in range(len(open_)):
         first, last = open_[bar], close[bar]
-        fine = (first > 0.0) & (first < np.inf) & (last > 0.0) & (last < np.inf)
-        fine &= (volume[bar] >= 0.0) & (volume[bar] < np.inf)
-        if high is not None:
-            fine &= (high[bar] >= first) & (high[bar] >= last) & (high[bar] < np.inf)
-            fine &= (low[bar] <= first) & (low[bar] <= last) & (low[bar] > 0.0)
+        fine = (volume[bar] >= 0.0) & (volume[bar] < np.inf)
+        if high is None:
+            fine &= (first > 0.0) & (first < np.inf) & (last > 0.0) & (last < np.inf)
+        else:
+            # What lies between two prices that are finite and above zero is so itself; of NaN nothing is true.
+            fine &= (low[bar] > 0.0) & (low[bar] <= first) & (low[bar] <= last)
+            fine &= (high[bar] < np.inf) & (high[bar] >= first) & (high[bar] >= last)
         broken += not fine
     return broken > 0
 

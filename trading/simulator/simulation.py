@@ -163,13 +163,15 @@ def simulate(
     """
     market = Market.of(bars, positions, costs, rules)
     target = market.targets(positions, rules)
-    arguments = kernel_arguments(market, costs, rules, rebalance_band, initial_equity)
+    arguments = kernel_arguments(market, target, costs, rules, rebalance_band, initial_equity)
     return Simulation(
         market, target, kernel.follow_targets(market.prices, target, *arguments, True), initial_equity, bars_per_year
     )
 
 
-def kernel_arguments(market: Market, costs: Costs, rules: Rules, band: float, initial_equity: float) -> tuple[Any, ...]:
+def kernel_arguments(
+    market: Market, target: Array, costs: Costs, rules: Rules, band: float, initial_equity: float
+) -> tuple[Any, ...]:
     """What :func:`trading.simulator.kernel.follow_targets` takes between its target and ``keep``."""
     if not band >= 0:
         raise ParamsError(f"rebalance_band is {band}", rule="at least 0", remedy="use inf to never rebalance")
@@ -184,7 +186,7 @@ def kernel_arguments(market: Market, costs: Costs, rules: Rules, band: float, in
         float(initial_equity),
         rules.latency,
         rules.compound,
-        True if len(market.symbols) == 1 else None,
+        (*(each[:, 0] for each in market.prices), target[:, 0]) if len(market.symbols) == 1 else None,
         (*map(float, volumes), volatility) if costs.needs_volatility or rules.participation < np.inf else None,
         None if rules.stops is None else (rules.stops.stop_loss, rules.stops.take_profit, rules.stops.trailing),
         None if rules.lots is None else (rules.lots.lot, rules.lots.tick, rules.lots.min_notional),

@@ -94,6 +94,6 @@ def sweep(
 
 def _totals(market: Market, run: Run, bars_per_year: float, initial_equity: float) -> dict[str, float]:
     target = market.targets(run.positions, run.rules)
-    arguments = kernel_arguments(market, run.costs, run.rules, run.rebalance_band, initial_equity)
+    arguments = kernel_arguments(market, target, run.costs, run.rules, run.rebalance_band, initial_equity)
     totals = kernel.follow_targets(market.prices, target, *arguments, None)[0]
     return metrics(totals, initial_equity, len(market.index), bars_per_year)
