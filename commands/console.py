@@ -1,5 +1,6 @@
 """What every verb shares: how it ends when the reader can mend something, and who may write on stdout."""
 
+import difflib
 import functools
 import os
 import sys
@@ -70,14 +71,23 @@ def load_settings() -> "Settings":
     Raises
     ------
     ParamsError
-        If a variable has a value of the wrong type.
+        If a variable has a value of the wrong type, or no setting has its name.
     """
     from pydantic import ValidationError
 
-    from pipelines.settings import Settings, quiet_environment
+    from pipelines.settings import VARIABLES, Settings, quiet_environment
     from trading.errors import ParamsError
 
     quiet_environment()
+    unknown = sorted(name for name in os.environ if name.startswith("ENGINE_") and name not in VARIABLES)
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], VARIABLES, n=1, cutoff=0.6)
+        raise ParamsError(
+            f"no setting has the name {unknown[0]}",
+            where="environment",
+            rule="variables that begin with ENGINE_ are settings of this program: docs/operations.md lists them",
+            remedy=f"unset it{f', or call it {near[0]}' if near else ''}",
+        )
     try:
         return Settings()
     except ValidationError as error:

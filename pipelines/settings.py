@@ -79,6 +79,12 @@ class Settings(BaseSettings):
         return self.optuna_storage or f"sqlite:///{self.state / 'state' / 'optuna.db'}"
 
 
+# With what a command tells the processes that it starts.
+VARIABLES = frozenset(
+    {f"ENGINE_{name.upper()}" for name in Settings.model_fields} | {"ENGINE_PROGRESS", "ENGINE_TETHER"}
+)
+
+
 def quiet_environment() -> None:
     """Switch telemetry off and pin threads for this process and its children; what the user set stays."""
     for name, value in _QUIET.items():

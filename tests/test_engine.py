@@ -14,8 +14,10 @@ from typer.testing import CliRunner
 import engine
 from commands import console
 from flows.retrain import RetrainResult
+from flows.stages import environment
 from pipelines.params import RunIdentity
-from pipelines.settings import ROOT, Settings
+from pipelines.runner import TETHER
+from pipelines.settings import ROOT, VARIABLES, Settings
 from pipelines.tracking import Tracker
 from trading.errors import BarError, ServingError
 from trading.instrument import Instrument
@@ -186,6 +188,25 @@ def test_a_variable_of_the_wrong_type(cli: Callable[..., Any], monkeypatch: pyte
     result = cli("run")
     assert result.exit_code == 2
     assert "ENGINE_PORT" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("ENGINE_MLFLOW_URI", "call it ENGINE_MLFLOW_TRACKING_URI"), ("ENGINE_X", "unset it")],
+)
+def test_a_variable_that_is_no_setting(
+    cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, name: str, remedy: str
+) -> None:
+    monkeypatch.setenv(name, "http://127.0.0.1:5000")
+    result = cli("history")
+    assert result.exit_code == 2
+    assert name in result.stderr
+    assert remedy in result.stderr
+
+
+def test_a_command_accepts_the_environment_of_its_children() -> None:
+    assert {name for name in environment(Settings()) if name.startswith("ENGINE_")} <= VARIABLES
+    assert TETHER in VARIABLES
 
 
 @pytest.mark.parametrize(
