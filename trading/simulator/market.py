@@ -137,7 +137,7 @@ class Market:
         if not costs.borrow and not costs.funding:
             return None
         since = np.diff(self.index.as_unit("ns").asi8, prepend=self.index[:1].as_unit("ns").asi8) / YEAR.value
-        funding = np.zeros(self.prices[0].shape) if self.funding is None else self.funding
+        funding = _frozen(np.zeros(self.prices[0].shape)) if self.funding is None else self.funding
         return funding, np.asarray(costs.borrow * since, dtype=np.float64)
 
     def tiers(self, costs: Costs) -> tuple[NDArray[np.int64], Array, Array, Array] | None:
@@ -256,7 +256,7 @@ def _funding(bars: pd.DataFrame) -> Array:
     rates = bars["funding_rate"].fillna(0.0).to_numpy(dtype=np.float64)
     if not np.isfinite(rates).all():
         raise _unusable(bars, ~np.isfinite(rates), "a funding rate is finite, or NaN for none", "funding rate")
-    return np.ascontiguousarray(rates)[:, None]
+    return _frozen(rates[:, None])
 
 
 def _joined(
@@ -280,4 +280,5 @@ def _joined(
     close = pd.DataFrame(close).ffill().fillna(pd.DataFrame(open_).bfill()).to_numpy()
     open_, high, low = (np.where(idle, close, each) for each in (open_, high, low))
     prices = tuple(map(_frozen, (open_, high, low, close, np.where(idle, 0.0, volume))))
-    return prices, on_clock([_funding(frame) for frame in frames], 0.0) if funded else None  # type: ignore[return-value]
+    funding = _frozen(on_clock([_funding(frame) for frame in frames], 0.0)) if funded else None
+    return prices, funding  # type: ignore[return-value]

@@ -72,6 +72,8 @@ def random_case(seed: int, switches: tuple[str, ...], assets: int, bars: int = 6
         costs |= {"impact": float(pick([0.0, 1.0])), "spread_per_volatility": float(pick([0.0, 0.2]))}
         costs["volatility_bars"] = int(pick([1, 5, 24]))
         rules["participation"] = float(pick([inf, 0.5, 0.02]))
+        if rules["participation"] == inf and not costs["impact"] and not costs["spread_per_volatility"]:
+            costs["impact"] = 1.0  # nothing at all is another combination
     if "lots" in switches:
         lot, tick = float(pick([0.0, 1e-3])) * equity, float(pick([0.0, 0.05]))
         rules["lots"] = Lots(lot, tick, float(pick([0.0, 0.05])) * equity)
