@@ -1,5 +1,6 @@
 """Set-up by the Makefile, with a Python that only pretends: what is done, when, and what a kill leaves."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -215,3 +216,16 @@ def test_clean_keeps_the_sample_the_ledger_and_a_users_own_files(project: Projec
     assert not (project.root / "mlflow" / "mlflow.db").exists()
     assert not (project.root / "state").exists()
     assert (project.root / "mlflow" / "README.md").exists()
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "benchmarks").glob("[a-z]*.py")), ids=lambda script: script.stem)
+def test_what_make_bench_runs_asks_for_nothing(script: Path) -> None:
+    """`make bench` runs each script as it is: one that needs a file or a finished run would end it there."""
+    named = [
+        call.args[0].value
+        for call in ast.walk(ast.parse(script.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "add_argument"
+        if isinstance(call.args[0], ast.Constant)
+    ]
+    assert all(name.startswith("--") for name in named)
+    assert "--workspace" not in named

@@ -1,4 +1,4 @@
-"""Does it pay to choose features: ``python -m benchmarks.feature_selection --workspace . --keep 12 40 --seeds 3``.
+"""Does it pay to choose features: ``python -m benchmarks.skill.feature_selection --workspace . --keep 12 40``.
 
 The walk-forward of a finished run, with the trees only, once for each way of choosing features. It looks at test bars:
 what it shows is for judging whether a method deserves a study, not for picking the best of its own lines.

@@ -1,4 +1,4 @@
-"""What tail and lasso are worth to networks: ``python -m benchmarks.sequence_settings --workspace . --seeds 2``.
+"""What tail and lasso are worth to networks: ``python -m benchmarks.skill.sequence_settings --workspace . --seeds 2``.
 
 Networks with the settings of ``params.yaml``, without patience and without sparsity, beside XGBoost. First on planted
 markets: 8,000 bars to learn from and 8,000 to judge, two drivers over the last eight bars among 100 columns of noise,
