@@ -279,6 +279,6 @@ def _joined(
     idle = np.isnan(close)
     close = pd.DataFrame(close).ffill().fillna(pd.DataFrame(open_).bfill()).to_numpy()
     open_, high, low = (np.where(idle, close, each) for each in (open_, high, low))
-    prices = tuple(map(_frozen, (open_, high, low, close, np.where(idle, 0.0, volume))))
+    prices = (_frozen(open_), _frozen(high), _frozen(low), _frozen(close), _frozen(np.where(idle, 0.0, volume)))
     funding = _frozen(on_clock([_funding(frame) for frame in frames], 0.0)) if funded else None
-    return prices, funding  # type: ignore[return-value]
+    return prices, funding

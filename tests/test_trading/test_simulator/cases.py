@@ -16,6 +16,7 @@ SWITCHES = {
     "none": (),
     "stops": ("stops",),
     "market": ("market", "lots"),
+    "endless volume": ("stops", "lots", "carry", "margin", "tiers"),
     "all": ("stops", "market", "lots", "carry", "margin", "tiers"),
 }
 

@@ -129,7 +129,7 @@ def test_long_and_short_mirror_each_other(seed: int, assets: int) -> None:
         fee_bps=0.0, spread_bps=0.0, slippage_bps=0.0, maker_bps=None, tiers=(), impact=0.0, spread_per_volatility=0.0,
         borrow=0.0,
     )  # fmt: skip
-    case = replace(case, costs=free, rules=replace(case.rules, participation=min(case.rules.participation, 1.0)))
+    case = replace(case, costs=free)
     long, short = run(case), run(replace(case, positions=-case.positions))
     if long.ruined_at is None and short.ruined_at is None:
         np.testing.assert_allclose(long.equity - case.equity, case.equity - short.equity, atol=1e-10 * case.equity)
