@@ -5,7 +5,8 @@
     python -m benchmarks.skill real     all pairs of the sample, at all horizons
     python -m benchmarks.skill budget   five families, eight refits: how long
 
-Beside them are scripts that need data or a finished run: `feature_selection`, `headline_skill`, `sequence_settings`.
+Beside them are questions with a script each (`python -m benchmarks.skill.NAME --help`): `feature_selection` on a
+finished run, `headlines` on files that it is given, `sequence_settings` on planted markets or a finished run.
 
 Cells that are measured are kept and not measured again with the same code and settings; interrupted, it goes on where
 it was. `--page docs/skill.md` puts the table there.

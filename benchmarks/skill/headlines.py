@@ -1,6 +1,6 @@
 """What a lexicon's scores of headlines are worth: how many it scores at all, and whether their sign goes with returns.
 
-    python -m benchmarks.skill.headline_skill HEADLINES BARS [--stamp published_at]
+    python -m benchmarks.skill.headlines HEADLINES BARS [--stamp published_at]
 
 HEADLINES is a table with a title and a stamp, BARS are hourly bars. Agreement is that of the sign of a score with the
 sign of the return of an hour; no skill is what independent signs of the same frequencies would reach. The interval is
