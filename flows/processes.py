@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from pipelines.artifacts import Artifacts
-from pipelines.runner import TETHER
+from pipelines.settings import TETHER
 
 _GRACE = 5.0
 # Runs between fork and exec, in the child: asking for the signal in a forked copy of this process could deadlock on a

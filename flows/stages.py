@@ -15,7 +15,7 @@ import yaml
 import trading.errors
 from flows.processes import end, record, tethered
 from pipelines.runner import ERROR, PROGRESS
-from pipelines.settings import Settings
+from pipelines.settings import PROGRESS_FORMAT, Settings
 from trading.errors import EngineError
 
 Line = Callable[[str], None]
@@ -45,7 +45,7 @@ def environment(settings: Settings) -> dict[str, str]:
         **settings_variables(settings),
         "PATH": path,
         "PYTHONUNBUFFERED": "1",
-        "ENGINE_PROGRESS": "json",
+        PROGRESS_FORMAT: "json",
     }
 
 

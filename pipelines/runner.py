@@ -19,14 +19,12 @@ from pipelines.artifacts import Artifacts, digest
 from pipelines.cluster import dask_map
 from pipelines.context import Context, Map, Progress, silent
 from pipelines.params import read_params, read_run
-from pipelines.settings import Settings, quiet_environment
+from pipelines.settings import PROGRESS_FORMAT, TETHER, Settings, quiet_environment
 from pipelines.workers import die_with_parent, process_map
 from trading.errors import EngineError, StageError
 
 PROGRESS = "::progress "
 ERROR = "::error "
-# The process that must be this one's parent: set by whoever starts DVC, inherited through DVC.
-TETHER = "ENGINE_TETHER"
 _REFERENCE = re.compile(r"\$\{([^}]+)\}")
 
 
@@ -48,7 +46,7 @@ def main(stage: str, run: Callable[[Context], None]) -> None:
     quiet_environment()
     die_with_parent()
     if (parent := os.environ.get(TETHER)) and int(parent) != os.getppid():
-        # The parent died before its death could be announced.
+        # Set by whoever starts DVC, inherited through DVC. The parent died before its death could be announced.
         sys.exit(2)
     try:
         _run(stage, run)
@@ -143,7 +141,7 @@ def _progress(stage: str) -> Progress:
 
 
 def _machine_reads() -> bool:
-    return os.environ.get("ENGINE_PROGRESS") == "json"
+    return os.environ.get(PROGRESS_FORMAT) == "json"
 
 
 def _paths(entries: list[str | Mapping[str, Any]] | None) -> list[str]:

@@ -79,10 +79,9 @@ class Settings(BaseSettings):
         return self.optuna_storage or f"sqlite:///{self.state / 'state' / 'optuna.db'}"
 
 
-# With what a command tells the processes that it starts.
-VARIABLES = frozenset(
-    {f"ENGINE_{name.upper()}" for name in Settings.model_fields} | {"ENGINE_PROGRESS", "ENGINE_TETHER"}
-)
+# What a process tells those that it starts: which process must be their parent, and how they print progress.
+TETHER, PROGRESS_FORMAT = "ENGINE_TETHER", "ENGINE_PROGRESS"
+VARIABLES = frozenset({f"ENGINE_{name.upper()}" for name in Settings.model_fields} | {TETHER, PROGRESS_FORMAT})
 
 
 def quiet_environment() -> None:

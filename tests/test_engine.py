@@ -16,7 +16,6 @@ from commands import console
 from flows.retrain import RetrainResult
 from flows.stages import environment
 from pipelines.params import RunIdentity
-from pipelines.runner import TETHER
 from pipelines.settings import ROOT, VARIABLES, Settings
 from pipelines.tracking import Tracker
 from trading.errors import BarError, ServingError
@@ -204,9 +203,8 @@ def test_a_variable_that_is_no_setting(
     assert remedy in result.stderr
 
 
-def test_a_command_accepts_the_environment_of_its_children() -> None:
+def test_a_command_accepts_the_environment_of_a_stage() -> None:
     assert {name for name in environment(Settings()) if name.startswith("ENGINE_")} <= VARIABLES
-    assert TETHER in VARIABLES
 
 
 @pytest.mark.parametrize(

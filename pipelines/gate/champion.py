@@ -59,9 +59,9 @@ def question_of(evidence: Evidence, horizon: str, champion: Champion | None) -> 
     return "refresh" if champion.proven else "first"
 
 
-def blocks(budget: Mapping[str, Any]) -> tuple[float, int]:
+def blocks(monte_carlo: Mapping[str, Any]) -> tuple[float, int]:
     """Length of a block in bars, from a horizon's ``monte_carlo``, and bars below which a stream tells nothing."""
-    block = max(float(budget["block"] or 1), 1.0)
+    block = max(float(monte_carlo["block"] or 1), 1.0)
     return block, math.ceil(MIN_BLOCKS * block)
 
 

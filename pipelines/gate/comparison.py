@@ -122,11 +122,11 @@ def compare(a: Version, b: Version, horizon: str, periods_per_year: float) -> di
 
 
 def _difference(
-    both: pd.DataFrame, evidence: Mapping[str, Any], budget: Mapping[str, Any], year: float
+    both: pd.DataFrame, evidence: Mapping[str, Any], monte_carlo: Mapping[str, Any], year: float
 ) -> dict[str, Any]:
     own = [_finite(sharpe(both[name], year)) if both[name].std() > 0 else None for name in ("a", "b")]
-    block, needed = blocks(budget)
-    paths, confidence = int(budget["paths"]), float(evidence["confidence"])
+    block, needed = blocks(monte_carlo)
+    paths, confidence = int(monte_carlo["paths"]), float(evidence["confidence"])
     found: dict[str, Any] = {
         "sharpe": {"a": own[0], "b": own[1]},
         "difference": None if own[0] is None or own[1] is None else own[0] - own[1],

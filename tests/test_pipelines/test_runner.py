@@ -12,6 +12,7 @@ import yaml
 from pipelines import runner
 from pipelines.context import Context
 from pipelines.runner import ERROR, PROGRESS, fingerprint, main
+from pipelines.settings import TETHER
 from trading.errors import BarError
 
 DVC = """
@@ -162,7 +163,7 @@ def test_invalid_params_are_the_users(workspace: Path, capsys: pytest.CaptureFix
 
 
 def test_a_stage_whose_parent_is_gone_does_not_start(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(runner.TETHER, str(os.getppid()))
+    monkeypatch.setenv(TETHER, str(os.getppid()))
     main("make", lambda context: None)
-    monkeypatch.setenv(runner.TETHER, "1" if os.getppid() != 1 else "2")
+    monkeypatch.setenv(TETHER, "1" if os.getppid() != 1 else "2")
     assert code_of(lambda context: pytest.fail("it ran")) == 2
